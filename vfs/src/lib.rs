@@ -20,17 +20,24 @@
 
 extern crate alloc;
 
+pub mod layout;
 pub mod name;
 pub mod node;
+pub mod read;
 
 #[cfg(feature = "std")]
 pub mod content;
 #[cfg(feature = "std")]
+pub mod pack;
+#[cfg(feature = "std")]
 pub mod tree;
 
+pub use layout::Extent;
 pub use node::{Attrs, Device, InodeId, Kind, Meta, Timestamp};
+pub use read::{OutOfRange, Rom, RomError, Source};
 #[cfg(feature = "std")]
 pub use {
     content::Content,
+    pack::{PackError, Packed, pack},
     tree::{Inode, Node, RootFs, TreeError},
 };

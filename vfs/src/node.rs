@@ -66,7 +66,7 @@ impl Kind {
 
     /// The kind of a `DT_…` constant; `None` for `DT_UNKNOWN` and what is no constant.
     pub fn from_d_type(d_type: u8) -> Option<Kind> {
-        Kind::from_st_mode(u32::from(d_type) << 12)
+        Kind::ALL.into_iter().find(|kind| kind.d_type() == d_type)
     }
 }
 

@@ -1,0 +1,108 @@
+//! Helpers: what instructions do that is too long for inline code. Written once in Rust ([`crate::helpers`]); the interpreter calls
+//! them directly, lifted code through the kernel's exports `hoist_helper_<name>`.
+
+use crate::ir::Type;
+use crate::state::CpuState;
+
+/// User memory as helpers and the interpreter reach it. Addresses wrap modulo 2³². An access to an address that is not
+/// backed ends the guest (Wasm traps), so there is no error to return.
+pub trait Memory {
+    /// `N` is 1, 2, 4, 8 or 16.
+    fn load<const N: usize>(&mut self, addr: u32) -> [u8; N];
+    fn store<const N: usize>(&mut self, addr: u32, bytes: [u8; N]);
+    /// As memmove(3).
+    fn copy(&mut self, to: u32, from: u32, len: u32);
+    fn fill(&mut self, to: u32, byte: u8, len: u32);
+}
+
+/// A helper's type.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Signature {
+    pub params: &'static [Type],
+    pub result: Option<Type>,
+    /// Depends on nothing but its arguments and changes nothing, so that a call whose result is unused can go.
+    pub pure: bool,
+}
+
+/// Calls `$with! { … }` with every helper as
+/// `Variant = family::function(Param, …) -> (Result or nothing), pure or effect;`.
+///
+/// In Rust i32 is `u32`, i64 is `u64`, f32 and f64 are their bits in `u32` and `u64`, v128 is `u128`. Helpers with `effect` take
+/// `(cpu: &mut CpuState, memory: &mut impl Memory, …)`, pure ones only their arguments.
+#[macro_export]
+macro_rules! helpers {
+    ($with:ident) => {
+        $with! {
+            // High halves of 64 × 64 → 128-bit products.
+            MulHighU = integer::mul_high_u(I64, I64) -> (I64), pure;
+            MulHighS = integer::mul_high_s(I64, I64) -> (I64), pure;
+        }
+    };
+}
+
+macro_rules! rust_type {
+    (I32) => { u32 };
+    (I64) => { u64 };
+    (F32) => { u32 };
+    (F64) => { u64 };
+    (V128) => { u128 };
+}
+macro_rules! invoke {
+    (pure, $cpu:ident, $memory:ident, $function:path, $($arg:expr,)*) => { $function($($arg),*) };
+    (effect, $cpu:ident, $memory:ident, $function:path, $($arg:expr,)*) => { $function($cpu, $memory, $($arg),*) };
+}
+macro_rules! widen {
+    (() $call:expr) => {{
+        $call;
+        0
+    }};
+    (($result:ident) $call:expr) => { $call as u128 };
+}
+macro_rules! result_type {
+    () => { None };
+    ($ty:ident) => { Some(Type::$ty) };
+}
+macro_rules! is_pure {
+    (pure) => { true };
+    (effect) => { false };
+}
+
+macro_rules! define_helpers {
+    ($($name:ident = $family:ident::$function:ident($($param:ident),*) -> ($($result:ident)?), $kind:ident;)*) => {
+        /// One routine in Rust.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub enum Helper { $($name,)* }
+
+        impl Helper {
+            pub const ALL: &'static [Helper] = &[$(Helper::$name,)*];
+
+            pub const fn signature(self) -> Signature {
+                match self {
+                    $(Helper::$name => Signature {
+                        params: &[$(Type::$param,)*],
+                        result: result_type!($($result)?),
+                        pure: is_pure!($kind),
+                    },)*
+                }
+            }
+
+            /// The function's name, which is also the end of the export's.
+            pub const fn name(self) -> &'static str {
+                match self { $(Helper::$name => stringify!($function),)* }
+            }
+
+            /// Runs the helper; arguments and result are zero-extended, 0 where there is none.
+            pub fn call(self, cpu: &mut CpuState, memory: &mut impl Memory, args: [u128; 4]) -> u128 {
+                match self {
+                    $(Helper::$name => {
+                        let mut _args = args.into_iter();
+                        let _ = (&cpu, &memory);
+                        widen!(($($result)?) invoke!($kind, cpu, memory, crate::helpers::$family::$function,
+                            $(_args.next().unwrap_or(0) as rust_type!($param),)*))
+                    })*
+                }
+            }
+        }
+    };
+}
+helpers!(define_helpers);

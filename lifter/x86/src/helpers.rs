@@ -1,0 +1,3 @@
+//! The helpers' bodies, a file a family; their types are the rows of [`crate::helper`].
+
+pub mod integer;

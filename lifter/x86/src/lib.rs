@@ -1,0 +1,20 @@
+//! The meaning of x86-64, once: decoded instructions ([`iced_x86`]) → [`ir`], and an interpreter of that IR.
+//!
+//! `no_std`, because the kernel inside the component interprets with it what was not lifted. The lifter on the host uses
+//! the same meaning and turns the IR into Wasm functions.
+#![no_std]
+
+extern crate alloc;
+
+pub mod boundary;
+pub mod builder;
+pub mod flags;
+pub mod helper;
+pub mod helpers;
+pub mod ir;
+pub mod ops;
+pub mod reg;
+pub mod semantics;
+pub mod state;
+
+pub use iced_x86;

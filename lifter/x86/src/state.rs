@@ -1,0 +1,84 @@
+//! The guest's processor state in kernel memory.
+
+use crate::reg::Reg;
+
+/// One task's processor state. The first part mirrors the register globals (`cpu_save`, `cpu_load`); the second, x87 and the
+/// control words, lives only here.
+///
+/// The layout is `repr(C)` because the linker writes the code of `cpu_save` and `cpu_load` from the `*_OFFSET` constants.
+#[derive(Clone, PartialEq, Debug)]
+#[repr(C, align(16))]
+pub struct CpuState {
+    /// rax…r15, fs_base, gs_base: registers 0 to 17 of [`Reg`].
+    pub int: [u64; 18],
+    /// xmm0…15, then bits 255…128 of ymm0…15.
+    pub vector: [u128; 32],
+    /// CF, PF, AF, ZF, SF, OF, DF: 0 or 1.
+    pub flags: [u32; 7],
+    /// SSE control and status (SDM vol. 1, §10.2.3).
+    pub mxcsr: u32,
+    pub x87: X87,
+}
+
+/// The x87 FPU (SDM vol. 1, §8.1), MMX registers aliased to the significands.
+#[derive(Clone, PartialEq, Debug)]
+#[repr(C)]
+pub struct X87 {
+    /// 64-bit significands of the *physical* registers R0…R7; ST(i) is R[(top + i) & 7].
+    pub significand: [u64; 8],
+    /// Sign and 15-bit exponent of the physical registers.
+    pub sign_exponent: [u16; 8],
+    pub control: u16,
+    /// Status word without TOP (bits 13…11), which is `top`.
+    pub status: u16,
+    /// Bit i: physical register i is in use (the abridged tag word of FXSAVE).
+    pub in_use: u8,
+    /// 0…7: the physical register that is ST(0).
+    pub top: u8,
+}
+
+pub const INT_OFFSET: u32 = core::mem::offset_of!(CpuState, int) as u32;
+pub const VECTOR_OFFSET: u32 = core::mem::offset_of!(CpuState, vector) as u32;
+pub const FLAGS_OFFSET: u32 = core::mem::offset_of!(CpuState, flags) as u32;
+
+impl Default for CpuState {
+    /// As at a process's start: x87 control 0x37f, MXCSR 0x1f80 (System V ABI AMD64, §3.4.1), all else zero.
+    fn default() -> CpuState {
+        CpuState {
+            int: [0; 18],
+            vector: [0; 32],
+            flags: [0; 7],
+            mxcsr: 0x1f80,
+            x87: X87 { significand: [0; 8], sign_exponent: [0; 8], control: 0x37f, status: 0, in_use: 0, top: 0 },
+        }
+    }
+}
+
+impl CpuState {
+    /// The register's bits, zero-extended.
+    pub fn get(&self, reg: Reg) -> u128 {
+        match reg.ty() {
+            crate::ir::Type::I64 => self.int[reg.index()] as u128,
+            crate::ir::Type::I32 => self.flags[reg.index() - Reg::CF.index()] as u128,
+            _ => self.vector[reg.index() - Reg::xmm(0).index()],
+        }
+    }
+
+    pub fn set(&mut self, reg: Reg, bits: u128) {
+        match reg.ty() {
+            crate::ir::Type::I64 => self.int[reg.index()] = bits as u64,
+            crate::ir::Type::I32 => self.flags[reg.index() - Reg::CF.index()] = bits as u32,
+            _ => self.vector[reg.index() - Reg::xmm(0).index()] = bits,
+        }
+    }
+
+    /// RFLAGS as PUSHF stores them: bit 1 always set, IF set.
+    pub fn rflags(&self) -> u64 {
+        let [cf, pf, af, zf, sf, of, df] = self.flags.map(u64::from);
+        cf | 1 << 1 | pf << 2 | af << 4 | zf << 6 | sf << 7 | 1 << 9 | df << 10 | of << 11
+    }
+
+    pub fn set_rflags(&mut self, rflags: u64) {
+        self.flags = [0, 2, 4, 6, 7, 11, 10].map(|bit| (rflags >> bit & 1) as u32);
+    }
+}
