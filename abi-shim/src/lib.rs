@@ -1,1 +1,3 @@
-//! placeholder
+//! The Linux kernel inside the component.
+
+pub mod errno;
