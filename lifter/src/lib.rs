@@ -1,1 +1,3 @@
-//! placeholder
+//! From ELF files to Wasm functions.
+
+pub mod wasm;

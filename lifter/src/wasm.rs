@@ -1,0 +1,3 @@
+//! IR → Wasm.
+
+pub mod layout;
