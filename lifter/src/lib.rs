@@ -1,3 +1,4 @@
 //! From ELF files to Wasm functions.
 
+pub mod discover;
 pub mod wasm;
