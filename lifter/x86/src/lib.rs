@@ -12,6 +12,7 @@ pub mod flags;
 pub mod helper;
 pub mod helpers;
 pub mod ir;
+pub mod manifest;
 pub mod ops;
 pub mod reg;
 pub mod semantics;
