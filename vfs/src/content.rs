@@ -10,11 +10,7 @@ pub enum Content {
     /// In memory.
     Bytes(Arc<[u8]>),
     /// `len` bytes from `offset` of a file that nobody changes while the tree is in use.
-    Spool {
-        file: Arc<File>,
-        offset: u64,
-        len: u64,
-    },
+    Spool { file: Arc<File>, offset: u64, len: u64 },
 }
 
 impl Content {
@@ -50,12 +46,8 @@ impl Content {
         match self {
             // `rest` is not zero, so `offset` is below the length and fits usize.
             Content::Bytes(bytes) => buffer.copy_from_slice(&bytes[offset as usize..][..count]),
-            Content::Spool {
-                file, offset: base, ..
-            } => {
-                let position = base
-                    .checked_add(offset)
-                    .ok_or(io::ErrorKind::UnexpectedEof)?;
+            Content::Spool { file, offset: base, .. } => {
+                let position = base.checked_add(offset).ok_or(io::ErrorKind::UnexpectedEof)?;
                 read_exact_at(file, buffer, position)?;
             }
         }
@@ -64,10 +56,7 @@ impl Content {
 
     /// A reader of the whole content from its start. Any number of readers can be at work at once.
     pub fn reader(&self) -> ContentReader<'_> {
-        ContentReader {
-            content: self,
-            position: 0,
-        }
+        ContentReader { content: self, position: 0 }
     }
 
     /// The whole content in memory: shared if it is there already, read from the spool file otherwise.

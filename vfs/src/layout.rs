@@ -52,7 +52,7 @@ pub enum FormatError {
     Magic([u8; 8]),
     #[error("a ROM of version {0}; this is the reader of version {VERSION}")]
     Version(u32),
-    #[error("a superblock of {0} bytes; version {VERSION} has {}", Superblock::SIZE)]
+    #[error("a superblock of {0} bytes; that of version {VERSION} is shorter or longer")]
     Size(u32),
 }
 
@@ -84,14 +84,7 @@ impl Superblock {
 
     /// The sections in the order in which they stand in the record and in the ROM.
     pub fn sections(&self) -> [Extent; 6] {
-        [
-            self.inodes,
-            self.entries,
-            self.names,
-            self.targets,
-            self.xattrs,
-            self.data,
-        ]
+        [self.inodes, self.entries, self.names, self.targets, self.xattrs, self.data]
     }
 
     /// The record's bytes.
@@ -125,10 +118,7 @@ impl Superblock {
         if record.u32(12) != Self::SIZE as u32 {
             return Err(FormatError::Size(record.u32(12)));
         }
-        let section = |number: usize| Extent {
-            offset: record.u64(32 + 16 * number),
-            len: record.u64(40 + 16 * number),
-        };
+        let section = |number: usize| Extent { offset: record.u64(32 + 16 * number), len: record.u64(40 + 16 * number) };
         Ok(Superblock {
             len: record.u64(16),
             inode_count: record.u32(24),
@@ -210,10 +200,7 @@ impl InodeRecord {
                 mode,
                 uid: record.u32(4),
                 gid: record.u32(8),
-                mtime: Timestamp {
-                    secs: record.u64(16) as i64,
-                    nanos,
-                },
+                mtime: Timestamp { secs: record.u64(16) as i64, nanos },
             },
             nlink: record.u32(12),
             elf: record.u32(28),
@@ -292,10 +279,7 @@ impl XattrHead {
     /// The record, unchecked.
     pub fn decode(bytes: &[u8; Self::SIZE]) -> XattrHead {
         let record = Fields(*bytes);
-        XattrHead {
-            name_len: record.u32(0),
-            value_len: record.u32(4),
-        }
+        XattrHead { name_len: record.u32(0), value_len: record.u32(4) }
     }
 }
 

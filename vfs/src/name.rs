@@ -17,10 +17,7 @@ pub const SYMLINKS_MAX: usize = 40;
 
 /// True if `name` can stand in a directory: 1 to 255 bytes, not `.` or `..`, without `/` and NUL.
 pub fn is_file_name(name: &[u8]) -> bool {
-    (1..=NAME_MAX).contains(&name.len())
-        && name != b"."
-        && name != b".."
-        && !name.iter().any(|&byte| byte == b'/' || byte == 0)
+    (1..=NAME_MAX).contains(&name.len()) && name != b"." && name != b".." && !name.iter().any(|&byte| byte == b'/' || byte == 0)
 }
 
 /// True if `target` can be what a symlink points to: 1 to 4095 bytes without NUL.
@@ -30,14 +27,11 @@ pub fn is_target(target: &[u8]) -> bool {
 
 /// True if `name` and `value` can be an extended attribute, as setxattr(2) limits them.
 pub fn is_xattr(name: &[u8], value: &[u8]) -> bool {
-    (1..=XATTR_NAME_MAX).contains(&name.len())
-        && !name.contains(&0)
-        && value.len() <= XATTR_SIZE_MAX
+    (1..=XATTR_NAME_MAX).contains(&name.len()) && !name.contains(&0) && value.len() <= XATTR_SIZE_MAX
 }
 
 /// The components of a path as archives write them (`./usr/bin/`, `/usr/bin`): empty ones and `.` are
 /// dropped, `..` and whatever else is no file name comes through for the caller to refuse.
 pub fn components(path: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
-    path.split(|&byte| byte == b'/')
-        .filter(|component| !component.is_empty() && *component != b".")
+    path.split(|&byte| byte == b'/').filter(|component| !component.is_empty() && *component != b".")
 }

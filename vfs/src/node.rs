@@ -29,15 +29,8 @@ pub const MODE_BITS: u32 = 0o7777;
 
 impl Kind {
     /// Every kind, in order.
-    pub const ALL: [Kind; 7] = [
-        Kind::Regular,
-        Kind::Directory,
-        Kind::Symlink,
-        Kind::CharDevice,
-        Kind::BlockDevice,
-        Kind::Fifo,
-        Kind::Socket,
-    ];
+    pub const ALL: [Kind; 7] =
+        [Kind::Regular, Kind::Directory, Kind::Symlink, Kind::CharDevice, Kind::BlockDevice, Kind::Fifo, Kind::Socket];
 
     /// The `S_IF…` constant of inode(7).
     pub const fn file_type_bits(self) -> u32 {
@@ -54,9 +47,7 @@ impl Kind {
 
     /// The kind that `st_mode` states; `None` if its `S_IFMT` bits are no file type.
     pub fn from_st_mode(st_mode: u32) -> Option<Kind> {
-        Kind::ALL
-            .into_iter()
-            .find(|kind| kind.file_type_bits() == st_mode & S_IFMT)
+        Kind::ALL.into_iter().find(|kind| kind.file_type_bits() == st_mode & S_IFMT)
     }
 
     /// The `DT_…` constant of readdir(3), which is the file type shifted down.
@@ -98,12 +89,7 @@ pub struct Attrs {
 impl Attrs {
     /// The given mode, owned by root, from the epoch.
     pub const fn with_mode(mode: u32) -> Attrs {
-        Attrs {
-            mode,
-            uid: 0,
-            gid: 0,
-            mtime: Timestamp { secs: 0, nanos: 0 },
-        }
+        Attrs { mode, uid: 0, gid: 0, mtime: Timestamp { secs: 0, nanos: 0 } }
     }
 }
 

@@ -45,22 +45,13 @@ pub struct Packed<'a> {
 ///
 /// # Errors
 /// `Content` if a content that has to be compared cannot be read; `TooMany`, `ElfNumber`.
-pub fn pack(
-    tree: &RootFs,
-    elf: impl FnMut(InodeId) -> Option<u32>,
-) -> Result<Packed<'_>, PackError> {
+pub fn pack(tree: &RootFs, elf: impl FnMut(InodeId) -> Option<u32>) -> Result<Packed<'_>, PackError> {
     let order = number_inodes(tree);
     let data = place_contents(tree, &order.inodes)?;
     let index = Index::build(tree, &order, &data, elf)?;
     let (index, superblock) = index.assemble(data.len)?;
     let start = superblock.data.offset;
-    Ok(Packed {
-        tree,
-        index,
-        contents: data.stored(start),
-        numbers: order.numbers,
-        len: superblock.len,
-    })
+    Ok(Packed { tree, index, contents: data.stored(start), numbers: order.numbers, len: superblock.len })
 }
 
 impl Packed<'_> {
@@ -105,9 +96,7 @@ impl Packed<'_> {
         for (&start, &(inode, content)) in self.contents.range(from..end) {
             let skipped = offset.saturating_sub(start);
             let at = (start.max(offset) - offset) as usize;
-            content
-                .read_at(skipped, &mut buffer[at..])
-                .map_err(|source| unreadable(self.tree, inode, source))?;
+            content.read_at(skipped, &mut buffer[at..]).map_err(|source| unreadable(self.tree, inode, source))?;
         }
         Ok(count)
     }
@@ -143,10 +132,7 @@ struct Order {
 }
 
 fn number_inodes(tree: &RootFs) -> Order {
-    let mut order = Order {
-        inodes: Vec::new(),
-        numbers: BTreeMap::new(),
-    };
+    let mut order = Order { inodes: Vec::new(), numbers: BTreeMap::new() };
     for (_, id) in tree.walk() {
         let number = InodeId(order.inodes.len() as u32);
         // An inode with several names takes its number from the first.
@@ -189,11 +175,7 @@ fn place_contents<'a>(tree: &'a RootFs, order: &[InodeId]) -> Result<Data<'a>, P
             shared_lengths.insert(content.len());
         }
     }
-    let mut data = Data {
-        places: BTreeMap::new(),
-        stored: Vec::new(),
-        len: 0,
-    };
+    let mut data = Data { places: BTreeMap::new(), stored: Vec::new(), len: 0 };
     let mut known = BTreeMap::new();
     for (id, content) in contents {
         if content.is_empty() {
@@ -246,12 +228,7 @@ struct Index {
 }
 
 impl Index {
-    fn build(
-        tree: &RootFs,
-        order: &Order,
-        data: &Data,
-        mut elf: impl FnMut(InodeId) -> Option<u32>,
-    ) -> Result<Index, PackError> {
+    fn build(tree: &RootFs, order: &Order, data: &Data, mut elf: impl FnMut(InodeId) -> Option<u32>) -> Result<Index, PackError> {
         let mut index = Index::default();
         for &id in &order.inodes {
             let inode = tree.inode(id)?;
@@ -291,12 +268,7 @@ impl Index {
     }
 
     /// Adds a directory's entries; returns their number and the number of the first.
-    fn add_directory(
-        &mut self,
-        tree: &RootFs,
-        order: &Order,
-        entries: &Entries,
-    ) -> Result<(u64, u64), PackError> {
+    fn add_directory(&mut self, tree: &RootFs, order: &Order, entries: &Entries) -> Result<(u64, u64), PackError> {
         let first = self.entries.len() / EntryRecord::SIZE;
         for (name, &id) in entries {
             let record = EntryRecord {
@@ -315,8 +287,7 @@ impl Index {
         if let Some(&offset) = self.known_names.get(name) {
             return Ok(offset);
         }
-        let offset = u32::try_from(self.names.len())
-            .map_err(|_| PackError::TooMany("bytes of file names"))?;
+        let offset = u32::try_from(self.names.len()).map_err(|_| PackError::TooMany("bytes of file names"))?;
         self.names.extend_from_slice(name);
         self.known_names.insert(name.to_vec(), offset);
         Ok(offset)
@@ -342,10 +313,7 @@ impl Index {
         self.xattrs.extend((set.len() as u32).to_le_bytes());
         for (name, value) in set {
             // A tree admits no attribute whose lengths do not fit.
-            let head = XattrHead {
-                name_len: name.len() as u32,
-                value_len: value.len() as u32,
-            };
+            let head = XattrHead { name_len: name.len() as u32, value_len: value.len() as u32 };
             self.xattrs.extend(head.encode());
             self.xattrs.extend_from_slice(name);
             self.xattrs.extend_from_slice(value);
@@ -363,15 +331,11 @@ impl Index {
             let offset = index.len() as u64;
             index.extend_from_slice(section);
             index.resize(index.len().next_multiple_of(ALIGNMENT as usize), 0);
-            Extent {
-                offset,
-                len: section.len() as u64,
-            }
+            Extent { offset, len: section.len() as u64 }
         };
         let mut superblock = Superblock {
             inode_count: inode_count as u32,
-            entry_count: u32::try_from(entry_count)
-                .map_err(|_| PackError::TooMany("directory entries"))?,
+            entry_count: u32::try_from(entry_count).map_err(|_| PackError::TooMany("directory entries"))?,
             inodes: append(&self.inodes),
             entries: append(&self.entries),
             names: append(&self.names),
@@ -379,15 +343,8 @@ impl Index {
             xattrs: append(&self.xattrs),
             ..Superblock::default()
         };
-        superblock.data = Extent {
-            offset: index.len() as u64,
-            len: data_len,
-        };
-        superblock.len = superblock
-            .data
-            .offset
-            .checked_add(data_len)
-            .ok_or(PackError::TooMany("bytes"))?;
+        superblock.data = Extent { offset: index.len() as u64, len: data_len };
+        superblock.len = superblock.data.offset.checked_add(data_len).ok_or(PackError::TooMany("bytes"))?;
         index[..Superblock::SIZE].copy_from_slice(&superblock.encode());
         Ok((index, superblock))
     }

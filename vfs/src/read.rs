@@ -10,9 +10,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
-use crate::layout::{
-    EntryRecord, Extent, FormatError, InodeRecord, NONE, Superblock, XATTR_COUNT_SIZE, XattrHead,
-};
+use crate::layout::{EntryRecord, Extent, FormatError, InodeRecord, NONE, Superblock, XATTR_COUNT_SIZE, XattrHead};
 use crate::name::{NAME_MAX, TARGET_MAX, XATTR_NAME_MAX, XATTR_SIZE_MAX, is_file_name, is_target};
 use crate::node::{DIRECTORY_SIZE, Device, InodeId, Kind, Meta};
 
@@ -109,6 +107,9 @@ pub struct Entry {
     pub inode: InodeId,
     pub kind: Kind,
 }
+
+/// An extended attribute: its full name and its value.
+pub type Xattr = (Vec<u8>, Vec<u8>);
 
 /// A ROM that has been opened.
 #[derive(Clone, Debug)]
@@ -215,12 +216,7 @@ impl<S: Source> Rom<S> {
     /// Also `WrongKind`; from the iterator `BadEntry`.
     pub fn entries(&self, dir: InodeId, from: u32) -> Result<Entries<'_, S>, RomError> {
         let (first, end) = self.entry_range(dir)?;
-        Ok(Entries {
-            rom: self,
-            first,
-            next: first.saturating_add(from).min(end),
-            end,
-        })
+        Ok(Entries { rom: self, first, next: first.saturating_add(from).min(end), end })
     }
 
     /// How many entries a directory has.
@@ -274,7 +270,7 @@ impl<S: Source> Rom<S> {
     ///
     /// # Errors
     /// Also `BadXattrs`.
-    pub fn xattrs(&self, inode: InodeId) -> Result<Vec<(Vec<u8>, Vec<u8>)>, RomError> {
+    pub fn xattrs(&self, inode: InodeId) -> Result<Vec<Xattr>, RomError> {
         let mut xattrs = Vec::new();
         self.each_xattr(inode, |name, value| {
             xattrs.push((name, self.bytes(value)?));
@@ -309,23 +305,11 @@ impl<S: Source> Rom<S> {
         let bytes = self.array(self.superblock.inodes.offset + start)?;
         let record = InodeRecord::decode(&bytes).ok_or(RomError::BadInode(inode))?;
         let superblock = &self.superblock;
-        let all_entries = Extent {
-            offset: 0,
-            len: superblock.entry_count.into(),
-        };
+        let all_entries = Extent { offset: 0, len: superblock.entry_count.into() };
         let sound = match record.kind {
             Kind::Regular => superblock.data.slice(record.place, record.size).is_some(),
-            Kind::Symlink => {
-                record.size <= TARGET_MAX as u64
-                    && superblock
-                        .targets
-                        .slice(record.place, record.size)
-                        .is_some()
-            }
-            Kind::Directory => {
-                record.parent.0 < superblock.inode_count
-                    && all_entries.slice(record.place, record.size).is_some()
-            }
+            Kind::Symlink => record.size <= TARGET_MAX as u64 && superblock.targets.slice(record.place, record.size).is_some(),
+            Kind::Directory => record.parent.0 < superblock.inode_count && all_entries.slice(record.place, record.size).is_some(),
             Kind::CharDevice | Kind::BlockDevice | Kind::Fifo | Kind::Socket => true,
         };
         match sound {
@@ -353,18 +337,11 @@ impl<S: Source> Rom<S> {
     fn entry_record(&self, number: u32) -> Result<EntryRecord, RomError> {
         let start = u64::from(number) * EntryRecord::SIZE as u64;
         let bytes = self.array(self.superblock.entries.offset + start)?;
-        EntryRecord::decode(&bytes)
-            .filter(|entry| entry.inode.0 < self.superblock.inode_count)
-            .ok_or(RomError::BadEntry(number))
+        EntryRecord::decode(&bytes).filter(|entry| entry.inode.0 < self.superblock.inode_count).ok_or(RomError::BadEntry(number))
     }
 
     /// An entry's name, read into `buffer`.
-    fn name<'b>(
-        &self,
-        number: u32,
-        entry: &EntryRecord,
-        buffer: &'b mut [u8; NAME_MAX],
-    ) -> Result<&'b [u8], RomError> {
+    fn name<'b>(&self, number: u32, entry: &EntryRecord, buffer: &'b mut [u8; NAME_MAX]) -> Result<&'b [u8], RomError> {
         let len = usize::from(entry.name_len);
         let names = self.superblock.names;
         let extent = names.slice(entry.name_offset.into(), len as u64);
@@ -380,11 +357,7 @@ impl<S: Source> Rom<S> {
     }
 
     /// Calls `each` with the name of every extended attribute of an inode and the place of its value.
-    fn each_xattr(
-        &self,
-        inode: InodeId,
-        mut each: impl FnMut(Vec<u8>, Extent) -> Result<(), RomError>,
-    ) -> Result<(), RomError> {
+    fn each_xattr(&self, inode: InodeId, mut each: impl FnMut(Vec<u8>, Extent) -> Result<(), RomError>) -> Result<(), RomError> {
         let mut at = self.record(inode)?.xattrs;
         if at == InodeRecord::NO_XATTRS {
             return Ok(());
@@ -427,13 +400,9 @@ impl<S: Source> Rom<S> {
 
 /// Every section lies in the ROM and is as long as its records.
 fn check_sections(superblock: &Superblock) -> Result<(), RomError> {
-    let rom = Extent {
-        offset: 0,
-        len: superblock.len,
-    };
+    let rom = Extent { offset: 0, len: superblock.len };
     for (number, section) in superblock.sections().into_iter().enumerate() {
-        rom.slice(section.offset, section.len)
-            .ok_or(RomError::BadSection(number))?;
+        rom.slice(section.offset, section.len).ok_or(RomError::BadSection(number))?;
     }
     let inodes = u64::from(superblock.inode_count) * InodeRecord::SIZE as u64;
     if superblock.inodes.len != inodes || inodes == 0 {
@@ -448,10 +417,7 @@ fn check_sections(superblock: &Superblock) -> Result<(), RomError> {
 
 /// A device's number from its 64 bits in an inode's record.
 fn device(place: u64) -> Device {
-    Device {
-        major: (place >> 32) as u32,
-        minor: place as u32,
-    }
+    Device { major: (place >> 32) as u32, minor: place as u32 }
 }
 
 /// The entries of a directory: see [`Rom::entries`].
@@ -468,12 +434,7 @@ impl<S: Source> Entries<'_, S> {
         let record = self.rom.entry_record(number)?;
         let mut buffer = [0; NAME_MAX];
         let name = self.rom.name(number, &record, &mut buffer)?.to_vec();
-        Ok(Entry {
-            index: number - self.first,
-            name,
-            inode: record.inode,
-            kind: record.kind,
-        })
+        Ok(Entry { index: number - self.first, name, inode: record.inode, kind: record.kind })
     }
 }
 

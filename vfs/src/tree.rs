@@ -136,31 +136,15 @@ impl Default for RootFs {
 impl RootFs {
     /// A root directory, mode 0755, with nothing in it.
     pub fn new() -> RootFs {
-        let node = Node::Directory {
-            entries: Entries::new(),
-            parent: InodeId::ROOT,
-        };
-        RootFs {
-            inodes: vec![Some(Inode {
-                attrs: Attrs::with_mode(0o755),
-                xattrs: Xattrs::new(),
-                node,
-                names: 1,
-            })],
-        }
+        let node = Node::Directory { entries: Entries::new(), parent: InodeId::ROOT };
+        RootFs { inodes: vec![Some(Inode { attrs: Attrs::with_mode(0o755), xattrs: Xattrs::new(), node, names: 1 })] }
     }
 
     /// Creates a regular file, in place of whatever had the name.
     ///
     /// # Errors
     /// `BadName`, `NotADirectory`, `NoSuchInode`, `TooManyInodes`; likewise for all that follow.
-    pub fn create_file(
-        &mut self,
-        dir: InodeId,
-        name: &[u8],
-        attrs: Attrs,
-        content: Content,
-    ) -> Result<InodeId> {
+    pub fn create_file(&mut self, dir: InodeId, name: &[u8], attrs: Attrs, content: Content) -> Result<InodeId> {
         self.put(dir, name, attrs, Node::Regular(content))
     }
 
@@ -174,15 +158,7 @@ impl RootFs {
             return Ok(existing);
         }
         let entries = Entries::new();
-        self.put(
-            dir,
-            name,
-            attrs,
-            Node::Directory {
-                entries,
-                parent: dir,
-            },
-        )
+        self.put(dir, name, attrs, Node::Directory { entries, parent: dir })
     }
 
     /// The directory at a path from the root; the directories that are missing are created. Symlinks in
@@ -209,13 +185,7 @@ impl RootFs {
     ///
     /// # Errors
     /// Also `BadTarget`.
-    pub fn symlink(
-        &mut self,
-        dir: InodeId,
-        name: &[u8],
-        attrs: Attrs,
-        target: &[u8],
-    ) -> Result<InodeId> {
+    pub fn symlink(&mut self, dir: InodeId, name: &[u8], attrs: Attrs, target: &[u8]) -> Result<InodeId> {
         if !name::is_target(target) {
             return Err(TreeError::BadTarget(target.to_vec()));
         }
@@ -223,13 +193,7 @@ impl RootFs {
     }
 
     /// Creates a device, a FIFO or a socket, in place of whatever had the name.
-    pub fn mknod(
-        &mut self,
-        dir: InodeId,
-        name: &[u8],
-        attrs: Attrs,
-        special: Special,
-    ) -> Result<InodeId> {
+    pub fn mknod(&mut self, dir: InodeId, name: &[u8], attrs: Attrs, special: Special) -> Result<InodeId> {
         let node = match special {
             Special::CharDevice(device) => Node::CharDevice(device),
             Special::BlockDevice(device) => Node::BlockDevice(device),
@@ -285,10 +249,7 @@ impl RootFs {
     /// # Errors
     /// Also `BadXattr`.
     pub fn set_xattrs(&mut self, inode: InodeId, xattrs: Xattrs) -> Result<()> {
-        if let Some((name, _)) = xattrs
-            .iter()
-            .find(|(name, value)| !name::is_xattr(name, value))
-        {
+        if let Some((name, _)) = xattrs.iter().find(|(name, value)| !name::is_xattr(name, value)) {
             return Err(TreeError::BadXattr(name.clone()));
         }
         self.inode_mut(inode)?.xattrs = xattrs;
@@ -298,10 +259,7 @@ impl RootFs {
     // ---- The parts of the above
 
     fn inode_mut(&mut self, id: InodeId) -> Result<&mut Inode> {
-        self.inodes
-            .get_mut(id.0 as usize)
-            .and_then(Option::as_mut)
-            .ok_or(TreeError::NoSuchInode(id))
+        self.inodes.get_mut(id.0 as usize).and_then(Option::as_mut).ok_or(TreeError::NoSuchInode(id))
     }
 
     fn entries_mut(&mut self, dir: InodeId) -> Result<&mut Entries> {
@@ -317,14 +275,8 @@ impl RootFs {
         let number = u32::try_from(self.inodes.len()).map_err(|_| TreeError::TooManyInodes)?;
         self.remove(dir, name)?;
         let (attrs, xattrs) = (masked(attrs), Xattrs::new());
-        self.inodes.push(Some(Inode {
-            attrs,
-            xattrs,
-            node,
-            names: 1,
-        }));
-        self.entries_mut(dir)?
-            .insert(name.to_vec(), InodeId(number));
+        self.inodes.push(Some(Inode { attrs, xattrs, node, names: 1 }));
+        self.entries_mut(dir)?.insert(name.to_vec(), InodeId(number));
         Ok(InodeId(number))
     }
 

@@ -21,10 +21,7 @@ impl RootFs {
     /// # Errors
     /// `NoSuchInode` if it was removed or is another tree's.
     pub fn inode(&self, id: InodeId) -> Result<&super::Inode> {
-        self.inodes
-            .get(id.0 as usize)
-            .and_then(Option::as_ref)
-            .ok_or(TreeError::NoSuchInode(id))
+        self.inodes.get(id.0 as usize).and_then(Option::as_ref).ok_or(TreeError::NoSuchInode(id))
     }
 
     /// What stat(2) tells about an inode.
@@ -33,12 +30,7 @@ impl RootFs {
     /// `NoSuchInode`.
     pub fn meta(&self, id: InodeId) -> Result<Meta> {
         let inode = self.inode(id)?;
-        let Attrs {
-            mode,
-            uid,
-            gid,
-            mtime,
-        } = inode.attrs;
+        let Attrs { mode, uid, gid, mtime } = inode.attrs;
         let (rdev, size) = match &inode.node {
             Node::Regular(content) => (Device::default(), content.len()),
             Node::Directory { .. } => (Device::default(), DIRECTORY_SIZE),
@@ -51,24 +43,11 @@ impl RootFs {
             _ => inode.names,
         };
         let kind = inode.kind();
-        Ok(Meta {
-            kind,
-            mode,
-            uid,
-            gid,
-            mtime,
-            rdev,
-            nlink,
-            size,
-            ino: id.ino(),
-        })
+        Ok(Meta { kind, mode, uid, gid, mtime, rdev, nlink, size, ino: id.ino() })
     }
 
     fn count_directories(&self, entries: &Entries) -> u32 {
-        let is_directory = |id: &&InodeId| {
-            self.inode(**id)
-                .is_ok_and(|inode| inode.kind() == Kind::Directory)
-        };
+        let is_directory = |id: &&InodeId| self.inode(**id).is_ok_and(|inode| inode.kind() == Kind::Directory);
         entries.values().filter(is_directory).count() as u32
     }
 
@@ -134,11 +113,7 @@ impl RootFs {
     /// # Errors
     /// As [`RootFs::resolve`].
     pub fn resolve_from(&self, dir: InodeId, path: &[u8], follow: Follow) -> Result<InodeId> {
-        let mut at = if path.starts_with(b"/") {
-            InodeId::ROOT
-        } else {
-            dir
-        };
+        let mut at = if path.starts_with(b"/") { InodeId::ROOT } else { dir };
         // What is still to be walked, the next component last.
         let mut ahead: Vec<&[u8]> = components(path).rev().collect();
         // `name/` asks for a directory, so its symlink is followed.
@@ -178,12 +153,7 @@ impl RootFs {
     /// directory before what it holds, the entries of a directory in the order of their bytes. An inode
     /// comes once for each of its names.
     pub fn walk(&self) -> Walk<'_> {
-        Walk {
-            tree: self,
-            open: Vec::new(),
-            path: Vec::new(),
-            started: false,
-        }
+        Walk { tree: self, open: Vec::new(), path: Vec::new(), started: false }
     }
 }
 
