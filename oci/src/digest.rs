@@ -67,10 +67,8 @@ impl FromStr for Digest {
     fn from_str(text: &str) -> Result<Digest, DigestError> {
         let error = || DigestError(text.to_owned());
         let (name, hex) = text.split_once(':').ok_or_else(error)?;
-        let algorithm = [Algorithm::Sha256, Algorithm::Sha512]
-            .into_iter()
-            .find(|algorithm| algorithm.name() == name)
-            .ok_or_else(error)?;
+        let algorithm =
+            [Algorithm::Sha256, Algorithm::Sha512].into_iter().find(|algorithm| algorithm.name() == name).ok_or_else(error)?;
         let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
         if hex.len() != algorithm.digits() || !hex.bytes().all(is_digit) {
             return Err(error());

@@ -52,19 +52,12 @@ pub enum Error {
     #[error("{image} holds more than one image; name one of them: {}", .names.join(", "))]
     WhichImage { image: String, names: Vec<String> },
     #[error("{image} has no image {wanted:?}; it has {}", list(.names))]
-    NoSuchImage {
-        image: String,
-        wanted: String,
-        names: Vec<String>,
-    },
+    NoSuchImage { image: String, wanted: String, names: Vec<String> },
     #[error(
         "no matching manifest for {wanted} in the manifest list entries: the image is there for {} only",
         list(.available)
     )]
-    NoPlatform {
-        wanted: Platform,
-        available: Vec<Platform>,
-    },
+    NoPlatform { wanted: Platform, available: Vec<Platform> },
     #[error("the image's platform ({found}) does not match the specified platform ({wanted})")]
     WrongPlatform { wanted: Platform, found: Platform },
     #[error("{blob}: neither an image manifest nor an image index")]
@@ -78,17 +71,9 @@ pub enum Error {
 
     // ---- What came is not what was promised
     #[error("{blob}: expected digest {expected}, got {actual}")]
-    Digest {
-        blob: Blob,
-        expected: Digest,
-        actual: Digest,
-    },
+    Digest { blob: Blob, expected: Digest, actual: Digest },
     #[error("{blob}, uncompressed: the config expects diff_id {expected}, got {actual}")]
-    DiffId {
-        blob: Blob,
-        expected: Digest,
-        actual: Digest,
-    },
+    DiffId { blob: Blob, expected: Digest, actual: Digest },
     #[error("{blob}: expected {expected} bytes, {}", got(*.expected, *.actual))]
     Size {
         blob: Blob,
@@ -99,10 +84,7 @@ pub enum Error {
     #[error("{blob}: not there, though the image refers to it")]
     MissingBlob { blob: Blob },
     #[error("{blob}: malformed JSON: {source}")]
-    Json {
-        blob: Blob,
-        source: serde_json::Error,
-    },
+    Json { blob: Blob, source: serde_json::Error },
     #[error("the config lists {diff_ids} layers, the manifest {layers}")]
     LayerCount { diff_ids: usize, layers: usize },
     #[error("{blob}: {bytes} bytes are more than the {limit} that hoist takes")]
@@ -112,13 +94,7 @@ pub enum Error {
 
     // ---- Layers
     #[error("{blob}: the {format} stream is damaged or ends early, after {read} bytes in and {written} bytes out: {source}")]
-    Decompress {
-        blob: Blob,
-        format: &'static str,
-        read: u64,
-        written: u64,
-        source: io::Error,
-    },
+    Decompress { blob: Blob, format: &'static str, read: u64, written: u64, source: io::Error },
     #[error("{blob}: compressed with {format}; hoist reads tar, gzip and zstd")]
     Compression { blob: Blob, format: &'static str },
     #[error("{blob}: {source}")]
@@ -149,17 +125,11 @@ pub enum Error {
 
 impl Error {
     pub(crate) fn json(blob: &Blob, source: serde_json::Error) -> Error {
-        Error::Json {
-            blob: blob.clone(),
-            source,
-        }
+        Error::Json { blob: blob.clone(), source }
     }
 
     pub(crate) fn file(path: impl Into<PathBuf>, source: io::Error) -> Error {
-        Error::File {
-            path: path.into(),
-            source,
-        }
+        Error::File { path: path.into(), source }
     }
 }
 

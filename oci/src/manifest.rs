@@ -96,12 +96,8 @@ impl Document {
         }
         let is_manifest = shape.layers.is_some() || shape.config.is_some();
         match (shape.manifests.is_some(), is_manifest) {
-            (true, false) => serde_json::from_slice(bytes)
-                .map(Document::Index)
-                .map_err(json),
-            (false, true) => serde_json::from_slice(bytes)
-                .map(Document::Manifest)
-                .map_err(json),
+            (true, false) => serde_json::from_slice(bytes).map(Document::Index).map_err(json),
+            (false, true) => serde_json::from_slice(bytes).map(Document::Manifest).map_err(json),
             _ => Err(Error::NotAnImage { blob: blob.clone() }),
         }
     }
@@ -166,9 +162,7 @@ mod tests {
             platform: platform.parse().ok(),
             annotations: None,
         };
-        Index {
-            manifests: platforms.iter().map(descriptor).collect(),
-        }
+        Index { manifests: platforms.iter().map(descriptor).collect() }
     }
 
     #[test]

@@ -22,11 +22,7 @@ pub struct PlatformError(String);
 impl Platform {
     /// What hoist lifts.
     pub fn linux_amd64() -> Platform {
-        Platform {
-            os: "linux".to_owned(),
-            architecture: "amd64".to_owned(),
-            variant: None,
-        }
+        Platform { os: "linux".to_owned(), architecture: "amd64".to_owned(), variant: None }
     }
 
     /// How well an image for `self` serves somebody who asked for `wanted`; lower is better, `None` is not
@@ -68,11 +64,7 @@ impl FromStr for Platform {
             "aarch64" => "arm64".to_owned(),
             _ => architecture,
         };
-        Ok(Platform {
-            os,
-            architecture,
-            variant,
-        })
+        Ok(Platform { os, architecture, variant })
     }
 }
 
@@ -92,11 +84,7 @@ mod tests {
 
     #[test]
     fn parsed_and_shown() {
-        for (text, shown) in [
-            ("linux/amd64", "linux/amd64"),
-            ("linux/x86_64", "linux/amd64"),
-            ("linux/arm/v7", "linux/arm/v7"),
-        ] {
+        for (text, shown) in [("linux/amd64", "linux/amd64"), ("linux/x86_64", "linux/amd64"), ("linux/arm/v7", "linux/arm/v7")] {
             assert_eq!(text.parse::<Platform>().map(|p| p.to_string()).as_deref(), Ok(shown));
         }
         for text in ["", "linux", "linux/", "/amd64", "linux/arm/v7/x", "linux/arm/"] {

@@ -14,10 +14,7 @@ pub enum Reference {
     /// `oci-archive:FILE[:TAG]`: an OCI image layout in a tar archive.
     OciArchive { file: PathBuf, tag: Option<String> },
     /// `docker-archive:FILE[:NAME]` or `docker-archive:FILE:@INDEX`: what `docker save` writes.
-    DockerArchive {
-        file: PathBuf,
-        select: Option<ArchiveImage>,
-    },
+    DockerArchive { file: PathBuf, select: Option<ArchiveImage> },
 }
 
 /// Which of the images in a docker archive.
@@ -65,8 +62,7 @@ impl FromStr for Reference {
         };
         match transport {
             "oci" => split_path("oci", rest).map(|(dir, tag)| Reference::OciLayout { dir, tag }),
-            "oci-archive" => split_path("oci-archive", rest)
-                .map(|(file, tag)| Reference::OciArchive { file, tag }),
+            "oci-archive" => split_path("oci-archive", rest).map(|(file, tag)| Reference::OciArchive { file, tag }),
             "docker-archive" => {
                 let (file, select) = split_path("docker-archive", rest)?;
                 let select = select.as_deref().map(archive_image).transpose()?;
@@ -82,10 +78,7 @@ impl FromStr for Reference {
 }
 
 /// Splits `PATH[:NAME]` at the first colon, as skopeo does.
-fn split_path(
-    transport: &'static str,
-    rest: &str,
-) -> Result<(PathBuf, Option<String>), ReferenceError> {
+fn split_path(transport: &'static str, rest: &str) -> Result<(PathBuf, Option<String>), ReferenceError> {
     let (path, name) = match rest.split_once(':') {
         Some((path, name)) => (path, Some(name)),
         None => (rest, None),
@@ -99,10 +92,7 @@ fn split_path(
 
 fn archive_image(text: &str) -> Result<ArchiveImage, ReferenceError> {
     match text.strip_prefix('@') {
-        Some(index) => index
-            .parse()
-            .map(ArchiveImage::Index)
-            .map_err(|_| ReferenceError::Format),
+        Some(index) => index.parse().map(ArchiveImage::Index).map_err(|_| ReferenceError::Format),
         None => text.parse().map(ArchiveImage::Name),
     }
 }
@@ -230,14 +220,8 @@ mod tests {
             ("a b", "invalid reference format"),
             ("-a", "invalid reference format"),
             ("docker://", "invalid reference format"),
-            (
-                "Debian",
-                "invalid reference format: repository name (Debian) must be lowercase",
-            ),
-            (
-                "localhost:5000/A/b:c",
-                "invalid reference format: repository name (A/b) must be lowercase",
-            ),
+            ("Debian", "invalid reference format: repository name (Debian) must be lowercase"),
+            ("localhost:5000/A/b:c", "invalid reference format: repository name (A/b) must be lowercase"),
             ("debian@sha256:abc", "invalid reference format"),
             ("oci:", "oci: needs a path after the colon"),
         ] {

@@ -32,12 +32,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits {
-            entries: 4_000_000,
-            name: 64 << 10,
-            extended_header: 16 << 20,
-            bytes: 64 << 30,
-        }
+        Limits { entries: 4_000_000, name: 64 << 10, extended_header: 16 << 20, bytes: 64 << 30 }
     }
 }
 
@@ -87,11 +82,7 @@ pub enum TarError {
     #[error("the entry at byte {offset} is of type {:?}, which is no file of a layer", char::from(*.flag))]
     Type { offset: u64, flag: u8 },
     #[error("the {what} at byte {offset} is longer than the limit of {limit} bytes")]
-    TooLong {
-        offset: u64,
-        what: &'static str,
-        limit: u64,
-    },
+    TooLong { offset: u64, what: &'static str, limit: u64 },
     #[error("more than {limit} entries")]
     TooMany { limit: usize },
     #[error("reading at byte {offset}: {source}")]
@@ -112,13 +103,7 @@ pub struct Entries<'a> {
 impl<'a> Entries<'a> {
     /// The entries of an uncompressed archive.
     pub fn new(archive: &'a Content, limits: &'a Limits) -> Entries<'a> {
-        Entries {
-            archive,
-            limits,
-            next: 0,
-            seen: 0,
-            done: false,
-        }
+        Entries { archive, limits, next: 0, seen: 0, done: false }
     }
 
     /// The next entry, its extended headers taken in.
@@ -174,8 +159,7 @@ impl<'a> Entries<'a> {
             let what = "extended header";
             return Err(TarError::TooLong { offset, what, limit });
         }
-        let at = self.next;
-        self.skip(size, offset, "an extended header")?;
+        let at = self.skip(size, offset, "an extended header")?;
         let mut data = vec![0; size as usize];
         self.read(at, &mut data, "an extended header")?;
         Ok(data)
@@ -190,41 +174,36 @@ impl<'a> Entries<'a> {
         long_link: Option<Vec<u8>>,
     ) -> Result<Entry, TarError> {
         let offset = header.offset;
-        let mut name = records.path()?.or(long_name).unwrap_or_else(|| header.name());
-        let link = records.linkpath()?.or(long_link);
-        let link = || link.clone().unwrap_or_else(|| header.link());
+        let mut name = match long_name {
+            Some(name) => name,
+            None => records.path()?.unwrap_or_else(|| header.name()),
+        };
+        let link = match long_link {
+            Some(link) => link,
+            None => records.linkpath()?.unwrap_or_else(|| header.link()),
+        };
+        let limit = self.limits.name;
+        if name.len().max(link.len()) as u64 > limit {
+            let what = "name";
+            return Err(TarError::TooLong { offset, what, limit });
+        }
+        // Only files have data; a size in another header says nothing, to Go's reader either.
         let kind = match header.flag() {
-            // Before POSIX, a directory was a file with a slash at its end.
+            // Before POSIX, a directory was a file with a slash at the end of its name.
             b'\0' if name.ends_with(b"/") => EntryKind::Directory,
             b'0' | b'\0' | b'7' | b'S' => {
                 let (data, real_name) = sparse::data(self, header, records)?;
                 name = real_name.unwrap_or(name);
                 EntryKind::Regular(data)
             }
-            b'1' => EntryKind::HardLink(link()),
-            b'2' => EntryKind::Symlink(link()),
+            b'1' => EntryKind::HardLink(link),
+            b'2' => EntryKind::Symlink(link),
             b'3' => EntryKind::CharDevice(header.device()?),
             b'4' => EntryKind::BlockDevice(header.device()?),
             b'5' => EntryKind::Directory,
             b'6' => EntryKind::Fifo,
             flag => return Err(TarError::Type { offset, flag }),
         };
-        let target = match &kind {
-            EntryKind::HardLink(link) | EntryKind::Symlink(link) => &link[..],
-            EntryKind::Regular(_) => b"",
-            _ => {
-                // Only files have data. A size in another header is a remark (star) or an old tar's habit.
-                self.skip_entry_data(header, records)?;
-                b""
-            }
-        };
-        let (what, limit) = ("name", self.limits.name);
-        if name.len().max(target.len()) as u64 > limit {
-            return Err(TarError::TooLong { offset, what, limit });
-        }
-        if !matches!(kind, EntryKind::Regular(_)) && !target.is_empty() {
-            self.skip_link_data(header, records)?;
-        }
         Ok(Entry {
             offset,
             name,
@@ -236,4 +215,62 @@ impl<'a> Entries<'a> {
             xattrs: records.xattrs(),
         })
     }
+
+    /// Moves `self.next` behind `size` bytes of data and their padding; gives where the data lies.
+    ///
+    /// # Errors
+    /// `Truncated`, with where `what` starts, if the archive ends before the data does. The padding may be
+    /// missing at the very end, where some writers forget it.
+    fn skip(&mut self, size: u64, offset: u64, what: &'static str) -> Result<u64, TarError> {
+        let at = self.next;
+        let end = at.checked_add(size).filter(|&end| end <= self.archive.len());
+        let end = end.ok_or_else(|| truncated(offset, what))?;
+        self.next = end.next_multiple_of(BLOCK as u64);
+        Ok(at)
+    }
+
+    /// Fills `buffer` from a place in the archive.
+    fn read(&self, at: u64, buffer: &mut [u8], what: &'static str) -> Result<(), TarError> {
+        let count = self.archive.read_at(at, buffer);
+        let count = count.map_err(|source| TarError::Read { offset: at, source })?;
+        match count == buffer.len() {
+            true => Ok(()),
+            false => Err(truncated(at, what)),
+        }
+    }
+}
+
+impl Iterator for Entries<'_> {
+    type Item = Result<Entry, TarError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.done {
+            return None;
+        }
+        if self.seen == self.limits.entries {
+            self.done = true;
+            // Only if there is one more.
+            let limit = self.limits.entries;
+            return match self.header() {
+                Ok(None) => None,
+                _ => Some(Err(TarError::TooMany { limit })),
+            };
+        }
+        self.seen += 1;
+        let entry = self.entry().transpose();
+        self.done = !matches!(entry, Some(Ok(_)));
+        entry
+    }
+}
+
+fn truncated(offset: u64, what: &'static str) -> TarError {
+    TarError::Truncated { offset, what }
+}
+
+/// The bytes before the first NUL.
+fn until_nul(mut bytes: Vec<u8>) -> Vec<u8> {
+    if let Some(end) = bytes.iter().position(|&byte| byte == 0) {
+        bytes.truncate(end);
+    }
+    bytes
 }

@@ -1,0 +1,54 @@
+//! Image sources: where manifests and blobs come from, and nothing about what they mean. What a source
+//! gives is not verified yet; [`crate::fetch`] does that for all of them.
+
+use std::io::Read;
+
+use crate::PullOptions;
+use crate::error::{Blob, Error};
+use crate::manifest::Descriptor;
+use crate::reference::Reference;
+
+mod docker_archive;
+mod layout;
+mod members;
+mod registry;
+
+/// Where a reference leads first.
+pub enum Start {
+    /// To something with a digest.
+    Descriptor(Descriptor),
+    /// To an index or a manifest of which the source is the only witness: found by a tag in a registry, or
+    /// made up for a docker archive, which has none.
+    Document(Vec<u8>),
+}
+
+/// Something that holds images.
+pub trait Source: Sync {
+    /// What the reference names.
+    ///
+    /// # Errors
+    /// That it is not there, or several things are.
+    fn start(&self) -> Result<Start, Error>;
+
+    /// The bytes of a blob, as they come.
+    ///
+    /// # Errors
+    /// `Error::MissingBlob`, and what the source's medium has to say.
+    fn open(&self, blob: &Blob, descriptor: &Descriptor) -> Result<Box<dyn Read + '_>, Error>;
+}
+
+/// The source a reference names.
+///
+/// # Errors
+/// If there is no such file or directory, or it is not what the transport says.
+pub fn open(reference: &Reference, options: &PullOptions) -> Result<Box<dyn Source>, Error> {
+    Ok(match reference {
+        Reference::Registry(name) => Box::new(registry::Registry::new(name, options)?),
+        Reference::OciLayout { dir, tag } => Box::new(layout::Layout::dir(dir, tag.as_deref())?),
+        Reference::OciArchive { file, tag } => Box::new(layout::Layout::archive(file, tag.as_deref(), options)?),
+        Reference::DockerArchive { file, select } => {
+            let select = select.as_ref();
+            Box::new(docker_archive::DockerArchive::open(file, select, options)?)
+        }
+    })
+}
