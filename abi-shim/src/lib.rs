@@ -1,3 +1,6 @@
 //! The Linux kernel inside the component.
 
 pub mod errno;
+pub mod machine;
+pub mod rom;
+pub mod user;
