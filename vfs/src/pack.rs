@@ -119,10 +119,14 @@ impl Packed<'_> {
 
 /// A content could not be read: says whose, by the first of its names.
 fn unreadable(tree: &RootFs, inode: InodeId, source: io::Error) -> PackError {
-    let path = tree.walk().find(|(_, id)| *id == inode);
-    let path = path.map_or_else(Vec::new, |(path, _)| path);
-    let path = String::from_utf8_lossy(&path).into_owned();
-    PackError::Content { path, source }
+    let mut walk = tree.walk();
+    while let Some((path, id)) = walk.advance() {
+        if id == inode {
+            let path = String::from_utf8_lossy(path).into_owned();
+            return PackError::Content { path, source };
+        }
+    }
+    PackError::Tree(TreeError::NoSuchInode(inode))
 }
 
 /// The tree's inodes in the order of the ROM, and the number of each there.
@@ -133,7 +137,8 @@ struct Order {
 
 fn number_inodes(tree: &RootFs) -> Order {
     let mut order = Order { inodes: Vec::new(), numbers: BTreeMap::new() };
-    for (_, id) in tree.walk() {
+    let mut walk = tree.walk();
+    while let Some((_, id)) = walk.advance() {
         let number = InodeId(order.inodes.len() as u32);
         // An inode with several names takes its number from the first.
         order.numbers.entry(id).or_insert_with(|| {

@@ -167,9 +167,9 @@ impl RootFs {
     /// # Errors
     /// `NotADirectory` if a file is in the way, `NotFound` if a symlink leads nowhere, `TooManySymlinks`.
     pub fn create_dirs(&mut self, path: &[u8], attrs: Attrs) -> Result<InodeId> {
+        components(path).try_for_each(check_name)?;
         let mut at = InodeId::ROOT;
         for component in components(path) {
-            check_name(component)?;
             at = match self.child(at, component)? {
                 None => self.mkdir(at, component, attrs)?,
                 Some(_) => self.resolve_from(at, component, Follow::Last)?,

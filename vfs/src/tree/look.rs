@@ -87,9 +87,9 @@ impl RootFs {
     /// # Errors
     /// `BadName` for `..` and other components that no directory can hold.
     pub fn lookup(&self, path: &[u8]) -> Result<Option<InodeId>> {
+        components(path).try_for_each(check_name)?;
         let mut at = InodeId::ROOT;
         for component in components(path) {
-            check_name(component)?;
             let next = match &self.inode(at)?.node {
                 Node::Directory { entries, .. } => entries.get(component),
                 _ => None,
@@ -168,23 +168,21 @@ pub struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Goes into `id`, whose path is `self.path`, if it is a directory.
-    fn enter(&mut self, id: InodeId) {
+    /// The next name, its path lent: for a walk that needs no copy of each path.
+    pub fn advance(&mut self) -> Option<(&[u8], InodeId)> {
+        let id = match self.started {
+            true => self.step()?,
+            false => InodeId::ROOT,
+        };
+        self.started = true;
         if let Ok(entries) = self.tree.entries(id) {
             self.open.push((entries.iter(), self.path.len()));
         }
+        Some((&self.path, id))
     }
-}
 
-impl Iterator for Walk<'_> {
-    type Item = (Vec<u8>, InodeId);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if !self.started {
-            self.started = true;
-            self.enter(InodeId::ROOT);
-            return Some((Vec::new(), InodeId::ROOT));
-        }
+    /// Goes on to the next entry of the innermost directory that has one left.
+    fn step(&mut self) -> Option<InodeId> {
         loop {
             let (entries, length) = self.open.last_mut()?;
             let Some((name, &id)) = entries.next() else {
@@ -196,8 +194,15 @@ impl Iterator for Walk<'_> {
                 self.path.push(b'/');
             }
             self.path.extend_from_slice(name);
-            self.enter(id);
-            return Some((self.path.clone(), id));
+            return Some(id);
         }
+    }
+}
+
+impl Iterator for Walk<'_> {
+    type Item = (Vec<u8>, InodeId);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.advance().map(|(path, id)| (path.to_vec(), id))
     }
 }
