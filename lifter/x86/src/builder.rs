@@ -150,6 +150,9 @@ impl<'f> Builder<'f> {
             (I32Add, Some(x), Some(y)) => return self.i32(x.wrapping_add(y)),
             (I32And, Some(x), Some(y)) => return self.i32(x & y),
             (I32Shl, Some(x), Some(y)) => return self.i32(x.wrapping_shl(y as u32)),
+            // How compilers write zero and all ones.
+            (V128Xor | I8x16Sub | I16x8Sub | I32x4Sub | I64x2Sub, ..) if a == b => return self.v128(0),
+            (I8x16Eq | I16x8Eq | I32x4Eq | I64x2Eq, ..) if a == b => return self.v128(u128::MAX),
             _ => {}
         }
         self.inst(Inst::Bin(op, a, b))
@@ -167,11 +170,20 @@ impl<'f> Builder<'f> {
     pub fn extract(&mut self, shape: Shape, lane: u8, vector: Value) -> Value {
         match *self.func.inst(vector) {
             Inst::Replace { shape: s, lane: l, value, .. } if s == shape && l == lane && !matches!(s, Shape::I8x16 | Shape::I16x8) => value,
+            // Another lane of the same shape was replaced: look beneath.
+            Inst::Replace { shape: s, lane: l, vector, .. } if s == shape && l != lane => self.extract(shape, lane, vector),
             _ => self.inst(Inst::Extract { shape, lane, vector }),
         }
     }
 
-    pub fn replace(&mut self, shape: Shape, lane: u8, vector: Value, value: Value) -> Value {
+    pub fn replace(&mut self, shape: Shape, lane: u8, mut vector: Value, value: Value) -> Value {
+        // What an earlier replacement put into this lane is lost.
+        while let Inst::Replace { shape: s, lane: l, vector: beneath, .. } = *self.func.inst(vector) {
+            if s != shape || l != lane {
+                break;
+            }
+            vector = beneath;
+        }
         self.inst(Inst::Replace { shape, lane, vector, value })
     }
 

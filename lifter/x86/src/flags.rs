@@ -29,6 +29,9 @@ pub enum Kind {
     Inc,
     /// res = a − 1, CF kept; `b` is the constant 1.
     Dec,
+    /// UCOMISS, UCOMISD, FCOMI: ZF, PF, CF = 000 if a > b, 001 if a < b, 100 if equal, 111 if unordered; OF, AF, SF = 0.
+    /// `a` and `b` are f32 (width 32) or f64; `res` is `a`.
+    Float,
 }
 
 /// One arithmetic operation; operands and result have the width's type and are zero-extended.
@@ -117,6 +120,9 @@ impl Builder<'_> {
     fn compute(&mut self, flag: Reg, arith: Arith) -> Value {
         use BinOp::*;
         let Arith { kind, width, a, b, res } = arith;
+        if kind == Kind::Float {
+            return self.compute_float(flag, width, a, b);
+        }
         match flag {
             Reg::ZF if kind == Kind::Cmp => self.bin_w(width, I32Eq, I64Eq, a, b),
             Reg::ZF => self.is_zero(width, res),
@@ -148,6 +154,7 @@ impl Builder<'_> {
                 // a − b − CF borrows where a' + b + CF carries: the same with a inverted, and the inverted sum.
                 Kind::Sbb => self.top_borrow(width, a, b, res),
                 Kind::Inc | Kind::Dec => unreachable!("INC and DEC leave CF alone"),
+                Kind::Float => unreachable!("floats are compared above"),
             },
             _ => match kind {
                 Kind::Logic => self.i32(0),
@@ -168,8 +175,56 @@ impl Builder<'_> {
                     let both = self.bin_w(width, I32And, I64And, x, y);
                     self.sign_bit(width, both)
                 }
+                Kind::Float => unreachable!("floats are compared above"),
             },
         }
+    }
+
+    /// A flag of a comparison of floats: comparisons with a NaN are false, so "unordered" comes with the negated ones.
+    fn compute_float(&mut self, flag: Reg, width: Width, a: Value, b: Value) -> Value {
+        use BinOp::*;
+        match flag {
+            Reg::CF => {
+                let not_less = self.bin_w(width, F32Ge, F64Ge, a, b);
+                self.un(UnOp::I32Eqz, not_less)
+            }
+            Reg::ZF => {
+                let differs = self.differs(width, a, b);
+                self.un(UnOp::I32Eqz, differs)
+            }
+            Reg::PF => {
+                let a_is_nan = self.bin_w(width, F32Ne, F64Ne, a, a);
+                if a == b {
+                    return a_is_nan;
+                }
+                let b_is_nan = self.bin_w(width, F32Ne, F64Ne, b, b);
+                self.bin(I32Or, a_is_nan, b_is_nan)
+            }
+            _ => self.i32(0),
+        }
+    }
+
+    /// Is one of two floats less than the other?
+    fn differs(&mut self, width: Width, a: Value, b: Value) -> Value {
+        let less = self.bin_w(width, BinOp::F32Lt, BinOp::F64Lt, a, b);
+        let greater = self.bin_w(width, BinOp::F32Gt, BinOp::F64Gt, a, b);
+        self.bin(BinOp::I32Or, less, greater)
+    }
+
+    /// The conditions that compilers use after UCOMIS; the others come from the flags.
+    fn float_condition(&mut self, code: ConditionCode, width: Width, a: Value, b: Value) -> Option<Value> {
+        use BinOp::*;
+        use ConditionCode as C;
+        Some(match code {
+            C::a => self.bin_w(width, F32Gt, F64Gt, a, b),
+            C::ae => self.bin_w(width, F32Ge, F64Ge, a, b),
+            C::ne => self.differs(width, a, b),
+            C::be => {
+                let above = self.bin_w(width, F32Gt, F64Gt, a, b);
+                self.un(UnOp::I32Eqz, above)
+            }
+            _ => return None,
+        })
     }
 
     /// SF of `arith`: the value that the flag already has if it comes from the same operation.
@@ -260,6 +315,9 @@ impl Builder<'_> {
             return None;
         }
         let Arith { kind, width, a, b, res } = arith;
+        if kind == Kind::Float {
+            return self.float_condition(code, width, a, b);
+        }
         let signed = matches!(code, C::l | C::ge | C::le | C::g | C::s | C::ns);
         let (op32, op64) = match code {
             C::b => (I32LtU, I64LtU),

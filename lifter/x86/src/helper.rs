@@ -36,6 +36,25 @@ macro_rules! helpers {
             // High halves of 64 × 64 → 128-bit products.
             MulHighU = integer::mul_high_u(I64, I64) -> (I64), pure;
             MulHighS = integer::mul_high_s(I64, I64) -> (I64), pure;
+            // MMX registers and MXCSR, which live in CpuState only.
+            MmxRead = vector::mmx_read(I32) -> (I64), effect;
+            MmxWrite = vector::mmx_write(I32, I64) -> (), effect;
+            MxcsrRead = vector::mxcsr_read() -> (I32), effect;
+            MxcsrWrite = vector::mxcsr_write(I32) -> (), effect;
+            // MASKMOVDQU (address, bytes, mask), MPSADBW, PHMINPOSUW.
+            StoreMasked = vector::store_masked(I32, V128, I32) -> (), effect;
+            SumDifferences = vector::sum_differences(V128, V128, I32) -> (V128), pure;
+            MinimumPosition = vector::minimum_position(V128) -> (V128), pure;
+            // Roundings by MXCSR.
+            RoundF32x4 = float::round_f32x4(V128) -> (V128), effect;
+            RoundF64x2 = float::round_f64x2(V128) -> (V128), effect;
+            RoundToI64 = float::round_to_i64(F64) -> (I64), effect;
+            RoundToI32 = float::round_to_i32(F64) -> (I32), effect;
+            // RCPPS, RSQRTPS, VCVTPH2PS, VCVTPS2PH.
+            Reciprocal = float::reciprocal(V128) -> (V128), pure;
+            ReciprocalRoot = float::reciprocal_root(V128) -> (V128), pure;
+            HalvesToSingles = float::halves_to_singles(V128) -> (V128), pure;
+            SinglesToHalves = float::singles_to_halves(V128, I32) -> (V128), effect;
         }
     };
 }

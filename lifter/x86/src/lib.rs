@@ -17,5 +17,6 @@ pub mod ops;
 pub mod reg;
 pub mod semantics;
 pub mod state;
+pub mod vector;
 
 pub use iced_x86;

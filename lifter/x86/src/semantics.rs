@@ -3,9 +3,16 @@
 //! A family of instructions is a file; each has a function `row` from iced's [`Mnemonic`] (Intel's name) to the routine that
 //! writes its meaning. Forms of one mnemonic differ only in operands, which the builder reads generically.
 
-use iced_x86::{Instruction, Mnemonic};
+use iced_x86::{EncodingKind, Instruction, Mnemonic};
 
 use crate::builder::Builder;
+
+mod sse_bits;
+mod sse_convert;
+mod sse_float;
+mod sse_integer;
+mod sse_move;
+mod sse_shuffle;
 
 /// Writes one instruction's meaning at the builder's current point. It leaves the block open when control goes on to the next
 /// instruction, and ends it when not.
@@ -13,12 +20,20 @@ pub type Row = fn(&mut Builder<'_>, &Instruction);
 
 /// The row of an instruction, or `None` if hoist does not know it.
 pub fn row(mnemonic: Mnemonic) -> Option<Row> {
-    let _ = mnemonic;
-    None
+    None.or_else(|| sse_move::row(mnemonic))
+        .or_else(|| sse_bits::row(mnemonic))
+        .or_else(|| sse_shuffle::row(mnemonic))
+        .or_else(|| sse_integer::row(mnemonic))
+        .or_else(|| sse_float::row(mnemonic))
+        .or_else(|| sse_convert::row(mnemonic))
 }
 
 /// Translates one instruction. `false` if there is no row for it (nothing is written then).
 pub fn translate(builder: &mut Builder<'_>, instr: &Instruction) -> bool {
+    // AVX-512 shares mnemonics with AVX, but has masks and 32 registers.
+    if instr.encoding() == EncodingKind::EVEX {
+        return false;
+    }
     let Some(row) = row(instr.mnemonic()) else { return false };
     builder.pc = instr.ip() as u32;
     builder.next_pc = instr.next_ip() as u32;
