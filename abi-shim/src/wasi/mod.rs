@@ -1,0 +1,39 @@
+//! The host, through WASI 0.2: standard streams, clocks, random bytes, environment, waiting. The only place that imports WASI;
+//! natively a stand-in of the same shape, so that the rest of the kernel is tested as a native program.
+
+#[cfg(target_arch = "wasm32")]
+pub mod bindings;
+#[cfg(target_arch = "wasm32")]
+pub mod clock;
+#[cfg(target_arch = "wasm32")]
+pub mod environment;
+#[cfg(target_arch = "wasm32")]
+pub mod poll;
+#[cfg(target_arch = "wasm32")]
+pub mod random;
+#[cfg(target_arch = "wasm32")]
+mod run;
+#[cfg(target_arch = "wasm32")]
+pub mod stdio;
+
+#[cfg(not(target_arch = "wasm32"))]
+mod native;
+#[cfg(not(target_arch = "wasm32"))]
+pub use native::{clock, environment, poll, random, stdio};
+
+/// Nanoseconds.
+pub type Nanos = u64;
+
+/// An output stream of the host.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Output {
+    Stdout,
+    Stderr,
+}
+
+/// Something of the host's that a task can wait for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Event {
+    /// There is something to read on standard input, or its end.
+    Stdin,
+}
