@@ -1,3 +1,13 @@
 //! IR → Wasm.
 
+mod code;
+mod emit;
+mod flow;
 pub mod layout;
+mod locals;
+mod lower;
+mod spelling;
+mod trees;
+
+pub use emit::{FunctionIndex, emit, val_type};
+pub use lower::run as lower;

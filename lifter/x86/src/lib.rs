@@ -14,6 +14,7 @@ pub mod helpers;
 pub mod ir;
 pub mod manifest;
 pub mod ops;
+mod print;
 pub mod reg;
 pub mod semantics;
 pub mod state;

@@ -1,0 +1,93 @@
+//! A discovered function → IR.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hoist_x86::builder::Builder;
+use hoist_x86::iced_x86::{Decoder, DecoderOptions, Instruction};
+use hoist_x86::ir::{BlockId, Edge, Exit, Func, Target, Term, Value};
+use hoist_x86::semantics;
+
+use crate::discover::{Function, JumpTable};
+use crate::elf::Elf;
+use crate::unit::{Entry, Unit};
+
+/// Translates a function: its blocks, and an entry block for each place where it can be entered.
+pub fn translate(elf: &Elf<'_>, function: &Function) -> Unit {
+    let mut func = Func::new();
+    let labels: BTreeMap<u32, BlockId> = function.blocks.keys().map(|&pc| (pc, func.add_block(pc))).collect();
+    for (&start, &end) in &function.blocks {
+        translate_block(elf, function, &mut func, &labels, start, end);
+    }
+    let name = function.name.clone().unwrap_or_else(|| format!("sub_{:x}", function.entry));
+    let mut unit = Unit { entry_pc: function.entry, name, func, entries: Vec::new() };
+    add_entries(&mut unit, function, &labels);
+    unit
+}
+
+fn translate_block(elf: &Elf<'_>, function: &Function, func: &mut Func, labels: &BTreeMap<u32, BlockId>, start: u32, end: u32) {
+    let mut builder = Builder::new(func, labels[&start], labels);
+    let code = elf.read(start, (end - start) as usize).unwrap_or(&[]);
+    let mut decoder = Decoder::with_ip(64, code, u64::from(start), DecoderOptions::NONE);
+    let mut instr = Instruction::default();
+    // The index of a jump table whose load was translated.
+    let mut index: Option<(&JumpTable, Value)> = None;
+    let last_table = function.tables.range(start..end.max(start + 1)).next_back();
+    while decoder.can_decode() && !builder.is_terminated() {
+        decoder.decode_out(&mut instr);
+        let pc = instr.ip() as u32;
+        if instr.is_invalid() {
+            builder.exit(Exit::Interpret { at: pc });
+            return;
+        }
+        if let Some((_, table)) = last_table {
+            if table.load_pc == pc {
+                let register = builder.read_gpr(table.index);
+                index = Some((table, builder.wrap(register)));
+            }
+        }
+        if !semantics::translate(&mut builder, &instr) {
+            builder.exit(Exit::Interpret { at: pc });
+            return;
+        }
+        if let (Some((&jump_pc, _)), Some((table, index))) = (last_table, index) {
+            if jump_pc == pc {
+                make_switch(&mut builder, table, index, labels);
+            }
+        }
+    }
+    if !builder.is_terminated() {
+        builder.goto(end);
+    }
+}
+
+/// The jump through a known table becomes a switch on the index. A larger index, or a target elsewhere, goes by its address.
+fn make_switch(builder: &mut Builder<'_>, table: &JumpTable, index: Value, labels: &BTreeMap<u32, BlockId>) {
+    let block = builder.current_block();
+    let Some(Term::Exit(Exit::Jump(Target::Value(target)))) = builder.func.block(block).term else { return };
+    let default = builder.func.add_block(builder.pc);
+    builder.func.block_mut(default).term = Some(Term::Exit(Exit::Jump(Target::Value(target))));
+    let targets = table.targets.iter().map(|pc| Edge::from(labels.get(pc).copied().unwrap_or(default))).collect();
+    builder.func.block_mut(block).term = Some(Term::Switch { index, targets, default: default.into() });
+}
+
+/// Puts an entry block in front of every block that can be entered from outside, unless nothing inside leads to it.
+fn add_entries(unit: &mut Unit, function: &Function, labels: &BTreeMap<u32, BlockId>) {
+    let mut has_pred = vec![false; unit.func.blocks.len()];
+    for block in &unit.func.blocks {
+        for edge in block.term.iter().flat_map(Term::edges) {
+            has_pred[edge.to.0 as usize] = true;
+        }
+    }
+    let resume: BTreeSet<u32> = function.returns.union(&function.labels).copied().filter(|&pc| pc != function.entry).collect();
+    for pc in std::iter::once(function.entry).chain(resume) {
+        let Some(&target) = labels.get(&pc) else { continue };
+        let block = if has_pred[target.0 as usize] {
+            let block = unit.func.add_block(pc);
+            unit.func.block_mut(block).term = Some(Term::Jump(target.into()));
+            block
+        } else {
+            target
+        };
+        unit.entries.push(Entry { pc, block });
+    }
+}

@@ -1,0 +1,57 @@
+//! One guest function on its way from IR to Wasm.
+
+use hoist_x86::ir::{BlockId, Func};
+
+use crate::graph::Graph;
+
+/// A function's IR with its entries. Blocks that nothing reaches from them are dead and ignored by every pass.
+#[derive(Clone, Debug, Default)]
+pub struct Unit {
+    /// Guest address of the function's entry.
+    pub entry_pc: u32,
+    pub name: String,
+    pub func: Func,
+    /// Where the function can be entered: first the entry, then the resume points in the order of their
+    /// addresses. No edge leads to an entry block: the guest's registers are in their globals there.
+    pub entries: Vec<Entry>,
+}
+
+/// A way into a function.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Entry {
+    pub pc: u32,
+    pub block: BlockId,
+}
+
+impl Unit {
+    /// The control-flow graph; node `n` is block `n`, and one more node, the last, leads to all entries.
+    pub fn graph(&self) -> Graph {
+        let mut succs: Vec<Vec<u32>> = self
+            .func
+            .blocks
+            .iter()
+            .map(|block| block.term.iter().flat_map(|term| term.edges()).map(|edge| edge.to.0).collect())
+            .collect();
+        succs.push(self.entries.iter().map(|entry| entry.block.0).collect());
+        Graph { succs }
+    }
+
+    /// The entry block at a guest address.
+    pub fn entry_at(&self, pc: u32) -> Option<BlockId> {
+        let (first, rest) = self.entries.split_first()?;
+        if first.pc == pc {
+            return Some(first.block);
+        }
+        rest.binary_search_by_key(&pc, |entry| entry.pc).ok().map(|i| rest[i].block)
+    }
+
+    /// The number of [`Unit::graph`]'s extra node.
+    pub fn root(&self) -> u32 {
+        self.func.blocks.len() as u32
+    }
+
+    /// Blocks that the entries reach, in reverse postorder.
+    pub fn reachable(&self) -> Vec<BlockId> {
+        self.graph().reverse_postorder(self.root()).into_iter().filter(|&n| n != self.root()).map(BlockId).collect()
+    }
+}

@@ -1,0 +1,507 @@
+//! Writing a function's body: structured control after Ramsey, "Beyond Relooper: Recursive Translation of
+//! Unstructured Control Flow to Structured Control Flow" (ICFP 2022), over the flow graph that [`super::flow`] made reducible.
+
+use std::collections::BTreeMap;
+
+use hoist_x86::boundary::code_map;
+use hoist_x86::ir::{BlockId, Edge, Exit, Func, Inst, Target, Term, Type, Value};
+use wasm_encoder::{BlockType, Function, Ieee32, Ieee64, Instruction, MemArg, MemArgTarget, ValType};
+
+use super::code::Code;
+use super::flow::{Flow, Node, Succ};
+use super::layout::Layout;
+use super::locals::{LABEL, Locals, PC, ROOM, SCRATCH};
+use super::trees::Trees;
+use crate::graph::Dominators;
+use crate::unit::Unit;
+
+/// What a function must know of the others: guest address of an entry → Wasm function index.
+pub type FunctionIndex = BTreeMap<u32, u32>;
+
+pub fn emit(unit: &Unit, layout: &Layout, functions: &FunctionIndex) -> Vec<u8> {
+    let flow = Flow::new(unit);
+    let graph = flow.graph();
+    let dominators = Dominators::new(&graph, flow.entry);
+    let trees = Trees::new(unit);
+    let locals = Locals::new(unit, &trees, &flow, &dominators);
+    let emitter = Emitter {
+        needs_block: needs_block(&flow, unit, &dominators),
+        is_header: is_header(&flow, &dominators),
+        children: dominators.children(),
+        depth_of: vec![u32::MAX; flow.nodes.len()],
+        depth: 0,
+        code: Code::default(),
+        unit,
+        layout,
+        functions,
+        flow: &flow,
+        dominators: &dominators,
+        trees: &trees,
+        locals: &locals,
+    };
+    let code = emitter.function();
+    let declared = locals.declared.iter().map(|&(n, ty)| (n, val_type(ty)));
+    let mut body = Vec::new();
+    // `Function` writes the declarations; its encoding begins with the size, which the layer above writes.
+    let mut function = Function::new(declared);
+    function.raw(code);
+    body.extend(function.into_raw_body());
+    body
+}
+
+pub fn val_type(ty: Type) -> ValType {
+    match ty {
+        Type::I32 => ValType::I32,
+        Type::I64 => ValType::I64,
+        Type::F32 => ValType::F32,
+        Type::F64 => ValType::F64,
+        Type::V128 => ValType::V128,
+    }
+}
+
+/// Nodes that are reached by a branch instruction and so need a Wasm block to end before them: merges, and the targets of
+/// multi-way branches.
+fn needs_block(flow: &Flow, unit: &Unit, dominators: &Dominators) -> Vec<bool> {
+    let mut forward = vec![0u32; flow.nodes.len()];
+    for &node in &dominators.order {
+        let multiway = match flow.nodes[node as usize] {
+            Node::Entry | Node::Dispatch => flow.succs[node as usize].len() > 1,
+            Node::Block(block) => matches!(unit.func.block(block).term, Some(Term::Switch { .. })),
+            _ => false,
+        };
+        for succ in &flow.succs[node as usize] {
+            if dominators.position[succ.to as usize] > dominators.position[node as usize] {
+                forward[succ.to as usize] += if multiway { 2 } else { 1 };
+            }
+        }
+    }
+    forward.into_iter().map(|n| n > 1).collect()
+}
+
+fn is_header(flow: &Flow, dominators: &Dominators) -> Vec<bool> {
+    let mut header = vec![false; flow.nodes.len()];
+    for &node in &dominators.order {
+        for succ in &flow.succs[node as usize] {
+            if dominators.position[succ.to as usize] <= dominators.position[node as usize] {
+                header[succ.to as usize] = true;
+            }
+        }
+    }
+    header
+}
+
+struct Emitter<'a> {
+    unit: &'a Unit,
+    layout: &'a Layout,
+    functions: &'a FunctionIndex,
+    flow: &'a Flow,
+    dominators: &'a Dominators,
+    children: Vec<Vec<u32>>,
+    needs_block: Vec<bool>,
+    is_header: Vec<bool>,
+    trees: &'a Trees,
+    locals: &'a Locals,
+    code: Code,
+    /// How many Wasm blocks, loops and ifs are open.
+    depth: u32,
+    /// For a node with an open label: the depth just inside its block or loop.
+    depth_of: Vec<u32>,
+}
+
+impl Emitter<'_> {
+    fn func(&self) -> &Func {
+        &self.unit.func
+    }
+
+    fn function(mut self) -> Vec<u8> {
+        if self.has_calls() {
+            self.check_room();
+        }
+        self.tree(self.flow.entry);
+        self.code.op(Instruction::Unreachable);
+        self.code.op(Instruction::End);
+        self.code.finish()
+    }
+
+    fn has_calls(&self) -> bool {
+        self.flow.nodes.iter().any(|node| match node {
+            Node::Block(block) => {
+                matches!(self.func().block(*block).term, Some(Term::Exit(Exit::Call { .. } | Exit::Syscall { .. })))
+            }
+            _ => false,
+        })
+    }
+
+    /// Too little Wasm stack left: return one's own pc to the dispatcher, which enters it again on an empty stack.
+    fn check_room(&mut self) {
+        self.code.op(Instruction::LocalGet(ROOM));
+        self.code.op(Instruction::I32Const(self.locals.frame_estimate() as i32));
+        self.code.op(Instruction::I32LtS);
+        self.code.op(Instruction::If(BlockType::Empty));
+        self.code.op(Instruction::LocalGet(PC));
+        self.code.op(Instruction::I32Const(self.unit.entry_pc as i32));
+        self.code.op(Instruction::LocalGet(PC));
+        self.code.op(Instruction::Select);
+        self.code.op(Instruction::Return);
+        self.code.op(Instruction::End);
+    }
+
+    // Structure.
+
+    fn tree(&mut self, node: u32) {
+        if self.is_header[node as usize] {
+            self.code.op(Instruction::Loop(BlockType::Empty));
+            self.depth += 1;
+            self.depth_of[node as usize] = self.depth;
+            self.within(node);
+            self.depth -= 1;
+            self.code.op(Instruction::End);
+        } else {
+            self.within(node);
+        }
+    }
+
+    fn within(&mut self, node: u32) {
+        let merges: Vec<u32> =
+            self.children[node as usize].iter().copied().filter(|&child| self.needs_block[child as usize]).collect();
+        // The farthest merge is the outermost block.
+        let outer_labels: Vec<u32> = merges.iter().map(|&m| self.depth_of[m as usize]).collect();
+        for &merge in merges.iter().rev() {
+            self.code.op(Instruction::Block(BlockType::Empty));
+            self.depth += 1;
+            self.depth_of[merge as usize] = self.depth;
+        }
+        self.node(node);
+        for (&merge, outer) in merges.iter().zip(outer_labels) {
+            self.depth -= 1;
+            self.code.end_block();
+            self.depth_of[merge as usize] = outer;
+            self.tree(merge);
+        }
+    }
+
+    fn node(&mut self, node: u32) {
+        match self.flow.nodes[node as usize] {
+            Node::Entry => self.entry(node),
+            Node::Dispatch => {
+                self.code.op(Instruction::LocalGet(LABEL));
+                let succs = self.flow.succs[node as usize].clone();
+                self.table(&succs[1..], succs[0], 1);
+            }
+            Node::Stub { from, edge } => {
+                let term = self.unit.func.block(from).term.as_ref().expect("blocks have terminators");
+                let edge = term.edges().nth(edge as usize).expect("the stub's edge exists").clone();
+                self.arguments(&edge);
+                self.go(node, self.flow.succs[node as usize][0]);
+            }
+            Node::SetLabel => self.go(node, self.flow.succs[node as usize][0]),
+            Node::Block(block) => self.block(node, block),
+        }
+    }
+
+    /// `$pc` is 0 at the function's entry, else a resume point whose number the code map has.
+    fn entry(&mut self, node: u32) {
+        let succs = self.flow.succs[node as usize].clone();
+        if succs.len() == 1 {
+            return self.go(node, succs[0]);
+        }
+        let start = self.branch_depth(succs[0]);
+        self.code.op(Instruction::LocalGet(PC));
+        self.code.op(Instruction::I32Eqz);
+        self.code.op(Instruction::BrIf(start));
+        self.code.op(Instruction::LocalGet(PC));
+        self.code_map_entry(PC);
+        self.code.op(Instruction::I32Const(code_map::MAX_LABEL as i32));
+        self.code.op(Instruction::I32And);
+        self.table(&succs[1..], succs[0], 1);
+    }
+
+    /// `br_table` on the i32 on the stack: value `first + i` goes to `succs[i]`, any other to `default`.
+    fn table(&mut self, succs: &[Succ], default: Succ, first: u32) {
+        let default = self.branch_depth(default);
+        let targets: Vec<u32> = std::iter::repeat_n(default, first as usize)
+            .chain(succs.iter().map(|&succ| self.branch_depth(succ)))
+            .collect();
+        self.code.op(Instruction::BrTable(targets.into(), default));
+    }
+
+    fn branch_depth(&self, succ: Succ) -> u32 {
+        debug_assert!(succ.label.is_none(), "labels on multi-way branches are set in stubs");
+        self.depth - self.depth_of[succ.to as usize]
+    }
+
+    /// Is going there one branch instruction and nothing else?
+    fn is_plain(&self, from: u32, succ: Succ, edge: &Edge) -> bool {
+        succ.label.is_none() && !self.moves(edge) && (self.needs_block[succ.to as usize] || self.is_back_edge(from, succ))
+    }
+
+    fn is_back_edge(&self, from: u32, succ: Succ) -> bool {
+        self.dominators.position[succ.to as usize] <= self.dominators.position[from as usize]
+    }
+
+    /// Goes on at a successor: a branch, or its code right here.
+    fn go(&mut self, from: u32, succ: Succ) {
+        if let Some(label) = succ.label {
+            self.code.op(Instruction::I32Const(label as i32));
+            self.code.op(Instruction::LocalSet(LABEL));
+        }
+        if self.is_back_edge(from, succ) || self.needs_block[succ.to as usize] {
+            self.code.br(self.depth - self.depth_of[succ.to as usize]);
+        } else {
+            self.tree(succ.to);
+        }
+    }
+
+    /// Does the edge change any local?
+    fn moves(&self, edge: &Edge) -> bool {
+        self.moved(edge).next().is_some()
+    }
+
+    fn moved<'e>(&'e self, edge: &'e Edge) -> impl Iterator<Item = (Value, u32)> + 'e {
+        let params = &self.func().block(edge.to).params;
+        params.iter().zip(&edge.args).filter_map(|(param, &arg)| {
+            let to = self.locals.of[param.0 as usize];
+            (to != u32::MAX && self.locals.of[arg.0 as usize] != to).then_some((arg, to))
+        })
+    }
+
+    /// All arguments first, then all parameters: a parallel move on the operand stack.
+    fn arguments(&mut self, edge: &Edge) {
+        let moved: Vec<(Value, u32)> = self.moved(edge).collect();
+        for &(arg, _) in &moved {
+            self.value(arg);
+        }
+        for &(_, to) in moved.iter().rev() {
+            self.code.op(Instruction::LocalSet(to));
+        }
+    }
+
+    // Blocks.
+
+    fn block(&mut self, node: u32, block: BlockId) {
+        let unit = self.unit;
+        let data = unit.func.block(block);
+        for &value in &data.insts {
+            let local = self.locals.of[value.0 as usize];
+            if local != u32::MAX {
+                self.inst(value);
+                self.code.op(Instruction::LocalSet(local));
+            } else if unit.func.inst(value).has_effect() {
+                self.inst(value);
+                if unit.func.ty(value).is_some() {
+                    self.code.op(Instruction::Drop);
+                }
+            }
+        }
+        let succs = &self.flow.succs[node as usize];
+        match data.term.as_ref().expect("blocks have terminators") {
+            Term::Jump(edge) => {
+                self.arguments(edge);
+                self.go(node, succs[0]);
+            }
+            Term::Branch { cond, yes, no } => self.branch(node, *cond, (yes, succs[0]), (no, succs[1])),
+            Term::Switch { index, .. } => {
+                self.value(*index);
+                let (default, targets) = succs.split_last().expect("a switch has a default");
+                self.table(targets, *default, 0);
+            }
+            Term::Exit(exit) => self.exit(node, *exit),
+        }
+    }
+
+    fn branch(&mut self, node: u32, cond: Value, yes: (&Edge, Succ), no: (&Edge, Succ)) {
+        self.value(cond);
+        let (first, second) = if self.is_plain(node, yes.1, yes.0) || !self.is_plain(node, no.1, no.0) {
+            (yes, no)
+        } else {
+            self.code.op(Instruction::I32Eqz);
+            (no, yes)
+        };
+        if self.is_plain(node, first.1, first.0) {
+            self.code.op(Instruction::BrIf(self.depth - self.depth_of[first.1.to as usize]));
+        } else {
+            self.code.op(Instruction::If(BlockType::Empty));
+            self.depth += 1;
+            self.arguments(first.0);
+            self.go(node, first.1);
+            self.depth -= 1;
+            self.code.op(Instruction::End);
+        }
+        self.arguments(second.0);
+        self.go(node, second.1);
+    }
+
+    // Leaving the function.
+
+    fn exit(&mut self, node: u32, exit: Exit) {
+        match exit {
+            Exit::Return(pc) => {
+                self.value(pc);
+                self.code.op(Instruction::Return);
+            }
+            Exit::Jump(Target::Pc(pc)) => {
+                if let Some(&function) = self.functions.get(&pc) {
+                    self.code.op(Instruction::I32Const(0));
+                    self.code.op(Instruction::LocalGet(ROOM));
+                    self.code.op(Instruction::ReturnCall(function));
+                } else {
+                    // Into the middle of a function: the code map's page may not be filled yet, so the dispatcher does it.
+                    self.code.op(Instruction::I32Const(pc as i32));
+                    self.code.op(Instruction::Return);
+                }
+            }
+            Exit::Jump(Target::Value(pc)) => {
+                self.value(pc);
+                self.code.op(Instruction::LocalTee(SCRATCH));
+                self.code.op(Instruction::LocalGet(ROOM));
+                self.slot(SCRATCH);
+                self.code.op(Instruction::ReturnCallIndirect { type_index: self.layout.guest_type, table_index: self.layout.table });
+            }
+            Exit::Call { to, next } => {
+                match to {
+                    Target::Pc(pc) => match self.functions.get(&pc) {
+                        Some(&function) => {
+                            self.code.op(Instruction::I32Const(0));
+                            self.room_for_callee();
+                            self.code.op(Instruction::Call(function));
+                        }
+                        None => {
+                            self.code.op(Instruction::I32Const(pc as i32));
+                            self.code.op(Instruction::LocalTee(SCRATCH));
+                            self.call_scratch();
+                        }
+                    },
+                    Target::Value(pc) => {
+                        self.value(pc);
+                        self.code.op(Instruction::LocalTee(SCRATCH));
+                        self.call_scratch();
+                    }
+                }
+                self.go_on_at(node, next);
+            }
+            Exit::Syscall { next } => {
+                self.code.op(Instruction::I32Const(next as i32));
+                self.code.op(Instruction::Call(self.layout.syscall));
+                self.go_on_at(node, next);
+            }
+            Exit::Exception { vector, at } => {
+                self.code.op(Instruction::I32Const(vector as i32));
+                self.code.op(Instruction::I32Const(at as i32));
+                self.code.op(Instruction::Call(self.layout.exception));
+                self.code.op(Instruction::Return);
+            }
+            Exit::Interpret { at } => {
+                self.code.op(Instruction::I32Const(at as i32));
+                self.code.op(Instruction::LocalGet(ROOM));
+                self.code.op(Instruction::ReturnCall(self.layout.interpret));
+            }
+        }
+    }
+
+    /// The pc is on the stack and in the scratch local: calls through the code map.
+    fn call_scratch(&mut self) {
+        self.room_for_callee();
+        self.slot(SCRATCH);
+        self.code.op(Instruction::CallIndirect { type_index: self.layout.guest_type, table_index: self.layout.table });
+    }
+
+    fn room_for_callee(&mut self) {
+        self.code.op(Instruction::LocalGet(ROOM));
+        self.code.op(Instruction::I32Const(self.locals.frame_estimate() as i32));
+        self.code.op(Instruction::I32Sub);
+    }
+
+    /// The pc to go on at is on the stack: if it is `next`, goes on in this function, else returns it.
+    fn go_on_at(&mut self, node: u32, next: u32) {
+        let Some(&succ) = self.flow.succs[node as usize].first() else {
+            // A call that does not return, or whose return nobody lifted.
+            self.code.op(Instruction::Return);
+            return;
+        };
+        self.code.op(Instruction::LocalTee(SCRATCH));
+        self.code.op(Instruction::I32Const(next as i32));
+        self.code.op(Instruction::I32Ne);
+        self.code.op(Instruction::If(BlockType::Empty));
+        self.code.op(Instruction::LocalGet(SCRATCH));
+        self.code.op(Instruction::Return);
+        self.code.op(Instruction::End);
+        self.go(node, succ);
+    }
+
+    /// Pushes the code map's entry for the pc in `local`, which is on the stack too.
+    fn code_map_entry(&mut self, local: u32) {
+        let level = |offset| MemArg { offset, align: 2, target: MemArgTarget::Memory(self.layout.kernel_memory), ordering: None };
+        let (first, second) = (level(u64::from(self.layout.code_map)), level(0));
+        self.code.op(Instruction::I32Const(code_map::PAGE_BITS as i32 - 2));
+        self.code.op(Instruction::I32ShrU);
+        self.code.op(Instruction::I32Const(!3));
+        self.code.op(Instruction::I32And);
+        self.code.op(Instruction::I32Load(first));
+        self.code.op(Instruction::LocalGet(local));
+        self.code.op(Instruction::I32Const(code_map::ENTRIES as i32 - 1));
+        self.code.op(Instruction::I32And);
+        self.code.op(Instruction::I32Const(2));
+        self.code.op(Instruction::I32Shl);
+        self.code.op(Instruction::I32Add);
+        self.code.op(Instruction::I32Load(second));
+    }
+
+    /// Pushes the table index for the pc in `local`.
+    fn slot(&mut self, local: u32) {
+        self.code.op(Instruction::LocalGet(local));
+        self.code_map_entry(local);
+        self.code.op(Instruction::I32Const(code_map::LABEL_BITS as i32));
+        self.code.op(Instruction::I32ShrU);
+        self.code.op(Instruction::I32Const(self.layout.table_base as i32));
+        self.code.op(Instruction::I32Add);
+    }
+
+    // Values.
+
+    fn value(&mut self, value: Value) {
+        match self.locals.of[value.0 as usize] {
+            u32::MAX => self.inst(value),
+            local => self.code.local_get(local),
+        }
+    }
+
+    /// Computes an instruction's value onto the stack, or does what it does.
+    fn inst(&mut self, value: Value) {
+        let inst = *self.func().inst(value);
+        debug_assert!(
+            self.trees.in_local[value.0 as usize] || inst.has_effect() || !matches!(inst, Inst::Param(_)),
+            "a parameter without a local is used"
+        );
+        inst.for_each_use(|operand| self.value(operand));
+        let layout = self.layout;
+        match inst {
+            Inst::I32(c) => self.code.op(Instruction::I32Const(c)),
+            Inst::I64(c) => self.code.op(Instruction::I64Const(c)),
+            Inst::F32(bits) => self.code.op(Instruction::F32Const(Ieee32::new(bits))),
+            Inst::F64(bits) => self.code.op(Instruction::F64Const(Ieee64::new(bits))),
+            Inst::V128(bits) => self.code.op(Instruction::V128Const(bits as i128)),
+            Inst::Un(op, _) => self.code.op(super::spelling::unary(op)),
+            Inst::Bin(op, ..) => self.code.op(super::spelling::binary(op)),
+            Inst::Select { .. } => self.code.op(Instruction::Select),
+            Inst::Extract { shape, lane, .. } => self.code.op(super::spelling::extract(shape, lane)),
+            Inst::Replace { shape, lane, .. } => self.code.op(super::spelling::replace(shape, lane)),
+            Inst::Shuffle { lanes, .. } => self.code.op(Instruction::I8x16Shuffle(lanes)),
+            Inst::Bitselect { .. } => self.code.op(Instruction::V128Bitselect),
+            Inst::Load { op, disp, .. } => {
+                let memory = MemArg { offset: disp as u64, align: 0, target: MemArgTarget::Memory(layout.user_memory), ordering: None };
+                self.code.op(super::spelling::load(op, memory));
+            }
+            Inst::Store { op, disp, .. } => {
+                let memory = MemArg { offset: disp as u64, align: 0, target: MemArgTarget::Memory(layout.user_memory), ordering: None };
+                self.code.op(super::spelling::store(op, memory));
+            }
+            Inst::Copy { .. } => self.code.op(Instruction::MemoryCopy { src_mem: layout.user_memory, dst_mem: layout.user_memory }),
+            Inst::Fill { .. } => self.code.op(Instruction::MemoryFill(layout.user_memory)),
+            Inst::GetReg(reg) => self.code.op(Instruction::GlobalGet(layout.first_global + reg.index() as u32)),
+            Inst::SetReg(reg, _) => self.code.op(Instruction::GlobalSet(layout.first_global + reg.index() as u32)),
+            Inst::Helper { helper, .. } => self.code.op(Instruction::Call(layout.helpers[helper as usize])),
+            Inst::Param(_) | Inst::Alias(_) | Inst::Nop => unreachable!("{inst:?} has no code of its own"),
+        }
+    }
+}
+
