@@ -59,7 +59,7 @@ pub enum Error {
     )]
     NoPlatform { wanted: Platform, available: Vec<Platform> },
     #[error("the image's platform ({found}) does not match the specified platform ({wanted})")]
-    WrongPlatform { wanted: Platform, found: Platform },
+    WrongPlatform { wanted: Box<Platform>, found: Box<Platform> },
     #[error("{blob}: neither an image manifest nor an image index")]
     NotAnImage { blob: Blob },
     #[error("{blob}: docker's schema 1 is no longer read; push the image again with a newer docker")]

@@ -218,7 +218,7 @@ fn check(manifest: &Manifest, config: &ImageConfig, wanted: &Platform) -> Result
     }
     let found = config.platform();
     if found.rank(wanted).is_none() {
-        let wanted = wanted.clone();
+        let (wanted, found) = (Box::new(wanted.clone()), Box::new(found));
         return Err(Error::WrongPlatform { wanted, found });
     }
     let (diff_ids, layers) = (config.diff_ids.len(), manifest.layers.len());

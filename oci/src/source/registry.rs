@@ -114,7 +114,7 @@ impl Registry {
         let is = |wanted: &[Code]| codes.iter().any(|code| wanted.contains(code));
         let repository = || format!("{}/{}", self.name.registry(), self.name.repository());
         match error {
-            _ if is(&[Code::ManifestUnknown, Code::NotFound]) => Error::NotFound(self.name.to_string()),
+            _ if is(&[Code::ManifestUnknown, Code::BlobUnknown, Code::NotFound]) => Error::NotFound(self.name.to_string()),
             OciDistributionError::ServerError { code: 404, .. } => Error::NotFound(self.name.to_string()),
             OciDistributionError::UnauthorizedError { .. } | OciDistributionError::AuthenticationFailure(_) => {
                 Error::AccessDenied(repository())

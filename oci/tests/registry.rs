@@ -1,0 +1,248 @@
+//! Pulls from a real registry, Debian's docker-registry, that skopeo pushed to.
+
+mod common;
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use common::{INDEX, Layout, Stored, Tar, listing, on, refusal};
+use hoist_oci::digest::Digest;
+use hoist_oci::{Descriptor, Error, Image, Progress, PullOptions, Quiet};
+use serde_json::json;
+use tempfile::TempDir;
+
+/// A registry of this test's own, on a loopback port; stopped when dropped.
+struct Registry {
+    process: Child,
+    address: String,
+    storage: TempDir,
+}
+
+impl Registry {
+    fn start() -> Registry {
+        let storage = tempfile::tempdir().expect("a directory");
+        // The port is free now. Nobody is told of it before the registry has it.
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address").to_string();
+        drop(listener);
+        let config = storage.path().join("config.yml");
+        let root = storage.path().join("root");
+        let text = format!(
+            "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: '{address}'}}\n",
+            root.display()
+        );
+        std::fs::write(&config, text).expect("a file");
+        let process = Command::new("docker-registry")
+            .arg("serve")
+            .arg(&config)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("docker-registry: {error}; install Debian's package docker-registry"));
+        let mut registry = Registry { process, address, storage };
+        registry.wait();
+        registry
+    }
+
+    /// Waits until the registry takes connections.
+    fn wait(&mut self) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while TcpStream::connect(&self.address).is_err() {
+            let exited = self.process.try_wait().expect("a child of ours");
+            if exited.is_some() || Instant::now() > deadline {
+                let mut message = String::new();
+                if let Some(stderr) = self.process.stderr.take().filter(|_| exited.is_some()) {
+                    let _ = BufReader::new(stderr).read_to_string(&mut message);
+                }
+                panic!("docker-registry did not start: {exited:?} {message}");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Pushes a layout's only image.
+    fn push(&self, layout: &Layout, name: &str) {
+        let output = Command::new("skopeo")
+            .args(["--insecure-policy", "copy", "--all", "--preserve-digests", "--dest-tls-verify=false"])
+            .arg(format!("oci:{}", layout.path().display()))
+            .arg(format!("docker://{}/{name}", self.address))
+            .output()
+            .unwrap_or_else(|error| panic!("skopeo: {error}; install Debian's package skopeo"));
+        assert!(output.status.success(), "skopeo: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    fn pull(&self, name: &str) -> Result<Image, Error> {
+        let options = PullOptions { tls_verify: false, ..PullOptions::default() };
+        hoist_oci::pull(&format!("{}/{name}", self.address).parse()?, &options, &Quiet)
+    }
+
+    /// Where the registry keeps a blob.
+    fn blob(&self, digest: &Digest) -> PathBuf {
+        let hex = digest.hex();
+        let blobs = self.storage.path().join("root/docker/registry/v2/blobs/sha256");
+        blobs.join(&hex[..2]).join(hex).join("data")
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn layer(name: &str) -> Vec<u8> {
+    Tar::new().file(name, name).finish()
+}
+
+/// Notes what it hears.
+#[derive(Default)]
+struct Heard(Mutex<Vec<String>>);
+
+impl Progress for Heard {
+    fn image(&self, _: &Digest, layers: usize) {
+        self.0.lock().expect("a lock").push(format!("{layers} layers"));
+    }
+
+    fn layer_started(&self, layer: usize, descriptor: &Descriptor) {
+        self.0.lock().expect("a lock").push(format!("{layer} of {} bytes", descriptor.size));
+    }
+
+    fn layer_bytes(&self, layer: usize, bytes: u64) {
+        let mut heard = self.0.lock().expect("a lock");
+        heard.retain(|line| !line.starts_with(&format!("{layer} at")));
+        heard.push(format!("{layer} at {bytes}"));
+    }
+
+    fn layer_done(&self, layer: usize) {
+        self.0.lock().expect("a lock").push(format!("{layer} done"));
+    }
+}
+
+#[test]
+fn by_tag_and_by_digest() {
+    let registry = Registry::start();
+    let big = Tar::new().file("big", &"0123456789abcdef".repeat(1 << 16)).finish();
+    let layout = Layout::of(&[Stored::gzip(layer("a")), Stored::zstd(layer("b")), Stored::plain(big)]);
+    registry.push(&layout, "team/app:v1");
+    let local = layout.pull().expect("an image");
+
+    let image = registry.pull("team/app:v1").expect("an image");
+    assert_eq!(listing(&image.rootfs), listing(&local.rootfs));
+    assert_eq!(image.manifest_digest, local.manifest_digest);
+    assert_eq!((image.config, image.config_json, &image.layers), (local.config, local.config_json, &local.layers));
+    let by_digest = registry.pull(&format!("team/app@{}", local.manifest_digest)).expect("an image");
+    assert_eq!(by_digest.layers, local.layers);
+
+    let heard = Heard::default();
+    let options = PullOptions { tls_verify: false, parallel: 1, ..PullOptions::default() };
+    let reference = format!("docker://{}/team/app:v1", registry.address).parse().expect("a reference");
+    hoist_oci::pull(&reference, &options, &heard).expect("an image");
+    let mut expected = vec!["3 layers".to_owned()];
+    for (layer, number) in image.layers.iter().zip(1..) {
+        expected.push(format!("{number} of {} bytes", layer.size));
+        expected.push(format!("{number} at {}", layer.size));
+        expected.push(format!("{number} done"));
+    }
+    assert_eq!(heard.0.into_inner().expect("a lock"), expected);
+}
+
+#[test]
+fn an_index_and_its_platforms() {
+    let registry = Registry::start();
+    let layout = Layout::new();
+    let image = |architecture: &str| on(layout.image(architecture, &[Stored::gzip(layer(architecture))]), architecture);
+    let push = |manifests: &[serde_json::Value], name: &str| {
+        let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests});
+        layout.index(&[layout.blob(INDEX, index.to_string().as_bytes())]);
+        registry.push(&layout, name);
+    };
+    push(&[image("arm64"), image("amd64")], "both");
+    let both = registry.pull("both").expect("an image");
+    assert_eq!(listing(&both.rootfs), ["amd64 \"amd64\""]);
+    assert!(both.index_digest.is_some());
+    push(&[image("arm64")], "arm");
+    assert_eq!(
+        refusal(registry.pull("arm")),
+        "no matching manifest for linux/amd64 in the manifest list entries: the image is there for linux/arm64 only"
+    );
+}
+
+#[test]
+fn what_the_registry_gives_is_verified() {
+    let registry = Registry::start();
+    let layout = Layout::of(&[Stored::gzip(layer("a")), Stored::gzip(layer("b"))]);
+    registry.push(&layout, "app");
+    let image = registry.pull("app").expect("an image");
+    let digest = &image.layers[1].digest;
+    let path = registry.blob(digest);
+    let whole = std::fs::read(&path).expect("the registry's blob");
+
+    let mut damaged = whole.clone();
+    damaged[20] ^= 1;
+    std::fs::write(&path, &damaged).expect("a file");
+    let actual = Digest::of(&damaged);
+    assert_eq!(refusal(registry.pull("app")), format!("layer 2 ({digest}): expected digest {digest}, got {actual}"));
+
+    std::fs::write(&path, &whole[1..]).expect("a file");
+    let (expected, actual) = (whole.len(), whole.len() - 1);
+    assert_eq!(refusal(registry.pull("app")), format!("layer 2 ({digest}): expected {expected} bytes, got {actual}"));
+
+    std::fs::remove_file(&path).expect("a file");
+    let message = refusal(registry.pull("app"));
+    assert!(message.contains("layer 2") || message.contains("500"), "{message}");
+
+    // A manifest that is not what its digest says is the client's to find.
+    let path = registry.blob(&image.manifest_digest);
+    let mut damaged = std::fs::read(&path).expect("the registry's blob");
+    *damaged.last_mut().expect("a byte") = b' ';
+    std::fs::write(&path, &damaged).expect("a file");
+    assert!(registry.pull("app").is_err());
+}
+
+#[test]
+fn what_is_not_there() {
+    let registry = Registry::start();
+    registry.push(&Layout::of(&[Stored::gzip(layer("a"))]), "app:v1");
+    let address = &registry.address;
+    assert_eq!(refusal(registry.pull("app:v2")), format!("manifest for {address}/app:v2 not found: manifest unknown"));
+    let message = refusal(registry.pull("other"));
+    assert!(message.contains(&format!("{address}/other")), "{message}");
+    // Plain HTTP is not taken unasked.
+    let reference = format!("{address}/app:v1").parse().expect("a reference");
+    let error = hoist_oci::pull(&reference, &PullOptions::default(), &Quiet).expect_err("no TLS there");
+    assert!(error.to_string().starts_with(&format!("registry {address}: ")), "{error}");
+    // Nor does a closed port hang.
+    drop(registry);
+    assert!(hoist_oci::pull(&reference, &PullOptions::default(), &Quiet).is_err());
+}
+
+#[test]
+fn from_asynchronous_code_it_is_an_error() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let reference = "localhost:1/a".parse().expect("a reference");
+    let result = runtime.block_on(async { hoist_oci::pull(&reference, &PullOptions::default(), &Quiet) });
+    assert!(matches!(result, Err(Error::Asynchronous)), "{result:?}");
+}
+
+/// A server that accepts and says nothing of use.
+#[test]
+fn nonsense_instead_of_http() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let mut line = String::new();
+            let _ = BufReader::new(&stream).read_line(&mut line);
+            let _ = std::io::Write::write_all(&mut &stream, b"220 smtp ready\r\n");
+        }
+    });
+    let options = PullOptions { tls_verify: false, ..PullOptions::default() };
+    let reference = format!("{address}/app").parse().expect("a reference");
+    let message = refusal(hoist_oci::pull(&reference, &options, &Quiet));
+    assert!(message.starts_with(&format!("registry {address}: ")), "{message}");
+}
