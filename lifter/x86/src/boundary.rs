@@ -120,3 +120,18 @@ pub mod export {
     /// `hoist_helper_<name>`: one for each [`crate::helper::Helper`].
     pub const HELPER_PREFIX: &str = "hoist_helper_";
 }
+
+/// Environment variables that whoever starts the component sets for the kernel. The guest does not see them; all
+/// others are added to the image's environment.
+pub mod environment {
+    /// The program to start instead of the image's Entrypoint; the image's Cmd is then dropped too, as docker does.
+    pub const ENTRYPOINT: &str = "HOIST_ENTRYPOINT";
+    /// Working directory instead of the image's.
+    pub const WORKDIR: &str = "HOIST_WORKDIR";
+    /// `user`, `uid`, `user:group` or `uid:gid` instead of the image's.
+    pub const USER: &str = "HOIST_USER";
+    /// Comma-separated: `syscalls` prints every system call to standard error in strace's notation.
+    pub const TRACE: &str = "HOIST_TRACE";
+    /// `1`: prints at the end, to standard error, what was interpreted, and where.
+    pub const STATS: &str = "HOIST_STATS";
+}
