@@ -127,9 +127,10 @@ pub mod environment {
     /// The program to start instead of the image's Entrypoint; the image's Cmd is then dropped too, as docker does.
     pub const ENTRYPOINT: &str = "HOIST_ENTRYPOINT";
     /// Working directory instead of the image's.
-    pub const WORKDIR: &str = "HOIST_WORKDIR";
+    pub const CWD: &str = "HOIST_CWD";
     /// `user`, `uid`, `user:group` or `uid:gid` instead of the image's.
     pub const USER: &str = "HOIST_USER";
+    pub const HOSTNAME: &str = "HOIST_HOSTNAME";
     /// Comma-separated: `syscalls` prints every system call to standard error in strace's notation.
     pub const TRACE: &str = "HOIST_TRACE";
     /// `1`: prints at the end, to standard error, what was interpreted, and where.
