@@ -80,7 +80,7 @@ pub const fn splat64(bits: u64) -> u128 {
 }
 
 impl Builder<'_> {
-    pub fn place(&mut self, instr: &Instruction, operand: u32) -> Place {
+    pub fn vector_place(&mut self, instr: &Instruction, operand: u32) -> Place {
         match instr.op_kind(operand) {
             OpKind::Register => {
                 let register = instr.op_register(operand);
@@ -130,7 +130,7 @@ impl Builder<'_> {
 
     /// The low 128 bits of an operand.
     pub fn read_vector(&mut self, instr: &Instruction, operand: u32) -> Value {
-        let place = self.place(instr, operand);
+        let place = self.vector_place(instr, operand);
         self.read_part(place, 0)
     }
 
@@ -148,7 +148,7 @@ impl Builder<'_> {
 
     /// Writes a vector operand. `high` are bits 255…128; without them VEX encodings clear these bits and others keep them.
     pub fn write_vector(&mut self, instr: &Instruction, operand: u32, low: Value, high: Option<Value>) {
-        match self.place(instr, operand) {
+        match self.vector_place(instr, operand) {
             Place::Vector(n) => {
                 self.set(Reg::xmm(n), low);
                 if is_vex(instr) {
@@ -196,7 +196,7 @@ impl Builder<'_> {
 
     /// `dest = f(source)` in each part; the source is operand 1.
     pub fn packed1(&mut self, instr: &Instruction, f: impl Fn(&mut Self, Value) -> Value) {
-        let source = self.place(instr, 1);
+        let source = self.vector_place(instr, 1);
         let mut results = [None; 2];
         for part in 0..parts(instr) {
             let value = self.read_part(source, part);
@@ -208,7 +208,7 @@ impl Builder<'_> {
     /// `dest = f(a, b)` in each part.
     pub fn packed2(&mut self, instr: &Instruction, f: impl Fn(&mut Self, Value, Value) -> Value) {
         let (first, second) = sources(instr);
-        let (first, second) = (self.place(instr, first), self.place(instr, second));
+        let (first, second) = (self.vector_place(instr, first), self.vector_place(instr, second));
         let mut results = [None; 2];
         for part in 0..parts(instr) {
             let a = self.read_part(first, part);
@@ -238,7 +238,7 @@ impl Builder<'_> {
 
     /// The first lane of a scalar operand: a float of `shape`'s lane type from a register or memory.
     pub fn read_scalar(&mut self, instr: &Instruction, operand: u32, shape: Shape) -> Value {
-        match self.place(instr, operand) {
+        match self.vector_place(instr, operand) {
             Place::Memory { addr, disp, .. } => {
                 let op = if shape == Shape::F32x4 { LoadOp::F32Load } else { LoadOp::F64Load };
                 self.load_op(op, addr, disp)

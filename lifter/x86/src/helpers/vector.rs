@@ -75,3 +75,40 @@ pub fn minimum_position(a: u128) -> u128 {
     let least = words(a).into_iter().zip(0u128..).min().unwrap_or_default();
     u128::from(least.0) | least.1 << 16
 }
+
+/// VMASKMOV, VPMASKMOV loads: byte `n` from `addr + n` where bit `n` of `mask` is set, else zero; other bytes are not touched.
+pub fn load_masked(_: &mut CpuState, memory: &mut impl Memory, addr: u32, mask: u32) -> u128 {
+    let mut bytes = [0; 16];
+    for (n, byte) in bytes.iter_mut().enumerate().filter(|(n, _)| mask >> n & 1 == 1) {
+        [*byte] = memory.load(addr.wrapping_add(n as u32));
+    }
+    u128::from_le_bytes(bytes)
+}
+
+/// One element of a gather: `bytes` (4 or 8) from `addr` if `taken`, else `old`.
+pub fn gather(_: &mut CpuState, memory: &mut impl Memory, addr: u32, taken: u32, old: u64, bytes: u32) -> u64 {
+    match (taken, bytes) {
+        (0, _) => old,
+        (_, 4) => u64::from(u32::from_le_bytes(memory.load(addr))),
+        _ => u64::from_le_bytes(memory.load(addr)),
+    }
+}
+
+/// VPSLLV, VPSRLV, VPSRAV: each lane by its own count. `control`: bit 0 = 64-bit lanes, bits 2…1 = left, right, arithmetic right.
+pub fn shift_lanes(v: u128, counts: u128, control: u32) -> u128 {
+    if control & 1 == 0 {
+        let (v, counts) = (dwords(v), dwords(counts));
+        from_dwords(core::array::from_fn(|n| match control >> 1 {
+            0 => v[n].checked_shl(counts[n]).unwrap_or(0),
+            1 => v[n].checked_shr(counts[n]).unwrap_or(0),
+            _ => (v[n] as i32 >> counts[n].min(31)) as u32,
+        }))
+    } else {
+        let (v, counts) = (qwords(v), qwords(counts));
+        let count = |n: usize| u32::try_from(counts[n]).unwrap_or(u32::MAX);
+        from_qwords(core::array::from_fn(|n| match control >> 1 {
+            0 => v[n].checked_shl(count(n)).unwrap_or(0),
+            _ => v[n].checked_shr(count(n)).unwrap_or(0),
+        }))
+    }
+}

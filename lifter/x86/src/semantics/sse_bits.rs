@@ -36,7 +36,7 @@ pub fn row(mnemonic: M) -> Option<Row> {
 
 /// PTEST, VTESTPS, VTESTPD: ZF = no bit of `mask` is in `a & b`, CF = none is in `b & !a`; the others are cleared.
 fn test(b: &mut Builder<'_>, i: &Instruction, mask: u128) {
-    let (first, second) = (b.place(i, 0), b.place(i, 1));
+    let (first, second) = (b.vector_place(i, 0), b.vector_place(i, 1));
     let mut any: Option<(Value, Value)> = None;
     for part in 0..parts(i) {
         let x = b.read_part(first, part);
@@ -70,7 +70,7 @@ fn test(b: &mut Builder<'_>, i: &Instruction, mask: u128) {
 fn shift(b: &mut Builder<'_>, i: &Instruction, width: Width, op: BinOp) {
     let arithmetic = matches!(op, BinOp::I16x8ShrS | BinOp::I32x4ShrS);
     let (first, second) = sources(i);
-    let source = b.place(i, first);
+    let source = b.vector_place(i, first);
     // The count: an i32 below the width, and whether the true count is below the width where that is not known.
     let (count, fits) = match i.op_kind(second) {
         OpKind::Register | OpKind::Memory => variable_count(b, i, second, width, arithmetic),
@@ -98,7 +98,7 @@ fn shift(b: &mut Builder<'_>, i: &Instruction, width: Width, op: BinOp) {
 }
 
 fn variable_count(b: &mut Builder<'_>, i: &Instruction, operand: u32, width: Width, arithmetic: bool) -> (Value, Option<Value>) {
-    let count = match b.place(i, operand) {
+    let count = match b.vector_place(i, operand) {
         crate::vector::Place::Memory { addr, disp, .. } => b.load(Width::B64, addr, disp),
         place => {
             let vector = b.read_part(place, 0);
@@ -119,7 +119,7 @@ fn variable_count(b: &mut Builder<'_>, i: &Instruction, operand: u32, width: Wid
 fn shift_bytes(b: &mut Builder<'_>, i: &Instruction, left: bool) {
     debug_assert!(!is_mmx(i));
     let count = imm8(i).min(16);
-    let source = b.place(i, if is_vex(i) { 1 } else { 0 });
+    let source = b.vector_place(i, if is_vex(i) { 1 } else { 0 });
     let mut results = [None; 2];
     for part in 0..parts(i) {
         let value = b.read_part(source, part);

@@ -167,7 +167,7 @@ fn widen(b: &mut Builder<'_>, i: &Instruction, op: UnOp) {
 
 /// `f` gives the low half of the result from 128 bits of the source; a 256-bit source (register or memory) fills the high half too.
 fn narrow(b: &mut Builder<'_>, i: &Instruction, f: impl Fn(&mut Builder<'_>, Value) -> Value) {
-    let source = b.place(i, 1);
+    let source = b.vector_place(i, 1);
     let low = b.read_part(source, 0);
     let mut result = f(b, low);
     if parts(i) == 2 || i.memory_size().size() == 32 {

@@ -66,7 +66,7 @@ fn copy(b: &mut Builder<'_>, i: &Instruction) {
 
 /// MOVD, MOVQ: the low 32 or 64 bits, zero-extended. Operand sizes follow from the operand that is not a vector, else 64 bits.
 fn low_bits(b: &mut Builder<'_>, i: &Instruction) {
-    let (from, to) = (b.place(i, 1), b.place(i, 0));
+    let (from, to) = (b.vector_place(i, 1), b.vector_place(i, 0));
     let value = b.read_part(from, 0);
     match (from, to) {
         (Place::Vector(_), Place::Vector(_)) => {
@@ -80,8 +80,8 @@ fn low_bits(b: &mut Builder<'_>, i: &Instruction) {
 
 /// MOVSS, MOVSD: a load clears the rest of the register; between registers the rest stays (VEX: comes from operand 1).
 fn scalar(b: &mut Builder<'_>, i: &Instruction, shape: Shape) {
-    let load = matches!(b.place(i, 1), Place::Memory { .. });
-    match (load, b.place(i, 0)) {
+    let load = matches!(b.vector_place(i, 1), Place::Memory { .. });
+    match (load, b.vector_place(i, 0)) {
         (true, _) | (_, Place::Memory { .. }) => copy(b, i),
         _ => b.scalar1(i, shape, |_, x| x),
     }
@@ -89,7 +89,7 @@ fn scalar(b: &mut Builder<'_>, i: &Instruction, shape: Shape) {
 
 /// MOVLPS, MOVHPS and the like: half `lane` of a register from or to memory; a load keeps the other half.
 fn half(b: &mut Builder<'_>, i: &Instruction, lane: u8) {
-    if let Place::Memory { addr, disp, .. } = b.place(i, 0) {
+    if let Place::Memory { addr, disp, .. } = b.vector_place(i, 0) {
         let vector = b.read_vector(i, 1);
         let value = b.extract(Shape::F64x2, lane, vector);
         return b.store_op(StoreOp::F64Store, addr, disp, value);
@@ -103,7 +103,7 @@ fn half(b: &mut Builder<'_>, i: &Instruction, lane: u8) {
 
 /// The sign bits of all lanes; `lanes` of them in 128 bits.
 fn mask(b: &mut Builder<'_>, i: &Instruction, op: UnOp, lanes: i32) {
-    let source = b.place(i, 1);
+    let source = b.vector_place(i, 1);
     let low = b.read_part(source, 0);
     let mut bits = b.un(op, low);
     if parts(i) == 2 {
@@ -155,7 +155,7 @@ fn lane(i: &Instruction, shape: Shape) -> u8 {
 fn extract(b: &mut Builder<'_>, i: &Instruction, shape: Shape) {
     let vector = b.read_vector(i, 1);
     let value = b.extract(shape, lane(i, shape), vector);
-    if let Place::Memory { addr, disp, .. } = b.place(i, 0) {
+    if let Place::Memory { addr, disp, .. } = b.vector_place(i, 0) {
         let op = match shape {
             Shape::I8x16 => StoreOp::I32Store8,
             Shape::I16x8 => StoreOp::I32Store16,
@@ -173,7 +173,7 @@ fn extract(b: &mut Builder<'_>, i: &Instruction, shape: Shape) {
 fn insert(b: &mut Builder<'_>, i: &Instruction, shape: Shape) {
     let (first, second) = sources(i);
     let rest = b.read_vector(i, first);
-    let value = match b.place(i, second) {
+    let value = match b.vector_place(i, second) {
         Place::Memory { addr, disp, .. } => {
             let op = match shape {
                 Shape::I8x16 => LoadOp::I32Load8U,
@@ -195,7 +195,7 @@ fn insertps(b: &mut Builder<'_>, i: &Instruction) {
     let imm = imm8(i);
     let (first, second) = sources(i);
     let rest = b.read_vector(i, first);
-    let from = b.place(i, second);
+    let from = b.vector_place(i, second);
     let source = b.read_part(from, 0);
     let source_lane = if matches!(from, Place::Memory { .. }) { 0 } else { imm >> 6 };
     let value = b.extract(Shape::F32x4, source_lane, source);

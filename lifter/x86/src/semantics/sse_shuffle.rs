@@ -110,7 +110,7 @@ fn permute(b: &mut Builder<'_>, i: &Instruction, lanes: [u8; 16]) {
 /// As [`Builder::packed2`], with the part's number.
 pub fn each_part(b: &mut Builder<'_>, i: &Instruction, f: impl Fn(&mut Builder<'_>, u32, Value, Value) -> Value) {
     let (first, second) = crate::vector::sources(i);
-    let (first, second) = (b.place(i, first), b.place(i, second));
+    let (first, second) = (b.vector_place(i, first), b.vector_place(i, second));
     let mut results = [None; 2];
     for part in 0..parts(i) {
         let x = b.read_part(first, part);
@@ -166,7 +166,7 @@ fn blends(mnemonic: M) -> Option<Row> {
 
 /// Lanes of the second source where the mask's lane is negative. The mask is XMM0, or VEX's fourth operand.
 fn blend_by_sign(b: &mut Builder<'_>, i: &Instruction, width: Width) {
-    let mask = if is_vex(i) { b.place(i, 3) } else { Place::Vector(0) };
+    let mask = if is_vex(i) { b.vector_place(i, 3) } else { Place::Vector(0) };
     each_part(b, i, |b, part, x, y| {
         let mask = b.read_part(mask, part);
         let mask = b.sign_mask(width, mask);
