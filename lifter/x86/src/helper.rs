@@ -36,6 +36,22 @@ macro_rules! helpers {
             // High halves of 64 × 64 → 128-bit products.
             MulHighU = integer::mul_high_u(I64, I64) -> (I64), pure;
             MulHighS = integer::mul_high_s(I64, I64) -> (I64), pure;
+            // 128 / 64-bit division: upper half, lower half, divisor.
+            DivU128 = integer::div_u128(I64, I64, I64) -> (I64), pure;
+            RemU128 = integer::rem_u128(I64, I64, I64) -> (I64), pure;
+            DivS128Overflows = integer::div_s128_overflows(I64, I64, I64) -> (I32), pure;
+            DivS128 = integer::div_s128(I64, I64, I64) -> (I64), pure;
+            RemS128 = integer::rem_s128(I64, I64, I64) -> (I64), pure;
+            // BMI2: source, mask.
+            Pdep = integer::pdep(I64, I64) -> (I64), pure;
+            Pext = integer::pext(I64, I64) -> (I64), pure;
+            // CPUID's four results: leaf, subleaf.
+            CpuidEax = cpuid::cpuid_eax(I32, I32) -> (I32), pure;
+            CpuidEbx = cpuid::cpuid_ebx(I32, I32) -> (I32), pure;
+            CpuidEcx = cpuid::cpuid_ecx(I32, I32) -> (I32), pure;
+            CpuidEdx = cpuid::cpuid_edx(I32, I32) -> (I32), pure;
+            // RDTSC.
+            Rdtsc = cpuid::rdtsc() -> (I64), effect;
             // MMX registers and MXCSR, which live in CpuState only.
             MmxRead = vector::mmx_read(I32) -> (I64), effect;
             MmxWrite = vector::mmx_write(I32, I64) -> (), effect;
@@ -55,6 +71,34 @@ macro_rules! helpers {
             ReciprocalRoot = float::reciprocal_root(V128) -> (V128), pure;
             HalvesToSingles = float::halves_to_singles(V128) -> (V128), pure;
             SinglesToHalves = float::singles_to_halves(V128, I32) -> (V128), effect;
+            // Fused a × b + c of packed and scalar floats; the last argument chooses signs.
+            FusedF32x4 = fused::fused_f32x4(V128, V128, V128, I32) -> (V128), pure;
+            FusedF64x2 = fused::fused_f64x2(V128, V128, V128, I32) -> (V128), pure;
+            // PCMPxSTRx (a, b, control), the length for it, its mask; CRC32 (crc, data, bytes).
+            CompareImplicit = text::compare_implicit(V128, V128, I32) -> (I32), pure;
+            CompareExplicit = text::compare_explicit(V128, V128, I32) -> (I32), pure;
+            ExplicitLength = text::explicit_length(I64) -> (I32), pure;
+            SpreadBits = text::spread_bits(I32, I32) -> (V128), pure;
+            Crc32c = text::crc32c(I32, I64, I32) -> (I32), pure;
+            // AES-NI, PCLMULQDQ, SHA.
+            AesEncrypt = crypto::aes_encrypt(V128, V128) -> (V128), pure;
+            AesEncryptLast = crypto::aes_encrypt_last(V128, V128) -> (V128), pure;
+            AesDecrypt = crypto::aes_decrypt(V128, V128) -> (V128), pure;
+            AesDecryptLast = crypto::aes_decrypt_last(V128, V128) -> (V128), pure;
+            AesMix = crypto::aes_mix(V128) -> (V128), pure;
+            AesKeyAssist = crypto::aes_key_assist(V128, I32) -> (V128), pure;
+            MultiplyCarryless = crypto::multiply_carryless(I64, I64) -> (V128), pure;
+            Sha1Rounds = crypto::sha1_rounds(V128, V128, I32) -> (V128), pure;
+            Sha1NextE = crypto::sha1_next_e(V128, V128) -> (V128), pure;
+            Sha1Message1 = crypto::sha1_message_1(V128, V128) -> (V128), pure;
+            Sha1Message2 = crypto::sha1_message_2(V128, V128) -> (V128), pure;
+            Sha256Rounds = crypto::sha256_rounds(V128, V128, V128) -> (V128), pure;
+            Sha256Message1 = crypto::sha256_message_1(V128, V128) -> (V128), pure;
+            Sha256Message2 = crypto::sha256_message_2(V128, V128) -> (V128), pure;
+            // AVX: masked loads, gathers, shifts by a count in each lane.
+            LoadMasked = vector::load_masked(I32, I32) -> (V128), effect;
+            Gather = vector::gather(I32, I32, I64, I32) -> (I64), effect;
+            ShiftLanes = vector::shift_lanes(V128, V128, I32) -> (V128), pure;
         }
     };
 }

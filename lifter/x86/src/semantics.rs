@@ -7,12 +7,24 @@ use iced_x86::{EncodingKind, Instruction, Mnemonic};
 
 use crate::builder::Builder;
 
+mod avx;
+mod bits;
+mod control;
+mod crypto;
+mod fma;
+mod integer;
+mod shift;
 mod sse_bits;
 mod sse_convert;
 mod sse_float;
 mod sse_integer;
 mod sse_move;
 mod sse_shuffle;
+mod sse_text;
+mod string;
+mod system;
+mod transfer;
+mod words;
 
 /// Writes one instruction's meaning at the builder's current point. It leaves the block open when control goes on to the next
 /// instruction, and ends it when not.
@@ -20,12 +32,23 @@ pub type Row = fn(&mut Builder<'_>, &Instruction);
 
 /// The row of an instruction, or `None` if hoist does not know it.
 pub fn row(mnemonic: Mnemonic) -> Option<Row> {
-    None.or_else(|| sse_move::row(mnemonic))
+    transfer::row(mnemonic)
+        .or_else(|| integer::row(mnemonic))
+        .or_else(|| shift::row(mnemonic))
+        .or_else(|| bits::row(mnemonic))
+        .or_else(|| control::row(mnemonic))
+        .or_else(|| system::row(mnemonic))
+        .or_else(|| sse_move::row(mnemonic))
         .or_else(|| sse_bits::row(mnemonic))
         .or_else(|| sse_shuffle::row(mnemonic))
         .or_else(|| sse_integer::row(mnemonic))
         .or_else(|| sse_float::row(mnemonic))
         .or_else(|| sse_convert::row(mnemonic))
+        .or_else(|| sse_text::row(mnemonic))
+        .or_else(|| crypto::row(mnemonic))
+        .or_else(|| avx::row(mnemonic))
+        .or_else(|| fma::row(mnemonic))
+        .or_else(|| string::row(mnemonic))
 }
 
 /// Translates one instruction. `false` if there is no row for it (nothing is written then).
@@ -34,7 +57,9 @@ pub fn translate(builder: &mut Builder<'_>, instr: &Instruction) -> bool {
     if instr.encoding() == EncodingKind::EVEX {
         return false;
     }
-    let Some(row) = row(instr.mnemonic()) else { return false };
+    // MOVSD and CMPSD are string instructions and SSE2's, too.
+    let string = if instr.is_string_instruction() { string::row(instr.mnemonic()) } else { None };
+    let Some(row) = string.or_else(|| row(instr.mnemonic())) else { return false };
     builder.pc = instr.ip() as u32;
     builder.next_pc = instr.next_ip() as u32;
     row(builder, instr);

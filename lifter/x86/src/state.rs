@@ -18,6 +18,8 @@ pub struct CpuState {
     /// SSE control and status (SDM vol. 1, §10.2.3).
     pub mxcsr: u32,
     pub x87: X87,
+    /// What RDTSC read last: a count that only grows, the same in every run.
+    pub tsc: u64,
 }
 
 /// The x87 FPU (SDM vol. 1, §8.1), MMX registers aliased to the significands.
@@ -50,6 +52,7 @@ impl Default for CpuState {
             flags: [0; 7],
             mxcsr: 0x1f80,
             x87: X87 { significand: [0; 8], sign_exponent: [0; 8], control: 0x37f, status: 0, in_use: 0, top: 0 },
+            tsc: 0,
         }
     }
 }
