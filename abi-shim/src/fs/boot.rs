@@ -1,0 +1,157 @@
+//! The tree that a container starts with: the image, and what container runtimes mount on it.
+
+use std::rc::Rc;
+
+use hoist_vfs::{Device, Kind, Rom};
+
+use super::console::{ConsoleFile, Stdio, Terminal};
+use super::device::{self, Devices};
+use super::fd_table::FdTable;
+use super::file::File;
+use super::mem::{Clock, MemFs, magic};
+use super::types::{Cred, NewInode, OpenFlags};
+use super::vfs::{NewMount, Vfs};
+use super::walk::{Rules, Walker};
+use super::{Location, Result};
+use crate::rom::RomSource;
+use crate::wasi;
+
+/// The numbers of the filesystems' devices: `st_dev`.
+const fn dev(minor: u32) -> Device {
+    Device { major: 0, minor }
+}
+
+/// Everything that is there before the first process: the ROM as `/`, `/dev`, `/dev/pts`, `/dev/shm`.
+///
+/// # Errors
+/// `EIO` if the ROM is damaged.
+pub fn boot(terminals: [bool; 3]) -> Result<Vfs> {
+    let clock: Clock = Rc::new(|| {
+        let (secs, nanos) = wasi::clock::realtime();
+        hoist_vfs::Timestamp { secs: secs as i64, nanos }
+    });
+    let rom = Rom::open(RomSource).map_err(|_| crate::errno::Errno::EIO)?;
+    let root = NewMount {
+        fs_type: "overlay",
+        source: b"overlay".to_vec(),
+        read_only: false,
+        options: "relatime",
+        root: MemFs::over_rom(rom, dev(40), clock.clone())?,
+    };
+    let devices = Devices { terminal: Terminal::new(terminals) };
+    let vfs = Vfs::new(root, devices, clock);
+    mount_dev(&vfs)?;
+    Ok(vfs)
+}
+
+/// A walker for the kernel's own use.
+pub fn walker<'a>(vfs: &Vfs, cred: &'a Cred) -> Walker<'a> {
+    Walker { cred, root: vfs.root(), start: vfs.root(), rules: Rules::default() }
+}
+
+/// The directory at a path; made if it is not there.
+///
+/// # Errors
+/// `ENOTDIR` if something else is in the way.
+pub fn directory(vfs: &Vfs, path: &[u8]) -> Result<Location> {
+    use crate::errno::Errno::{ENOENT, ENOTDIR};
+    let cred = Cred::root();
+    let walker = walker(vfs, &cred);
+    let found = match walker.resolve(path, true) {
+        Err(ENOENT) => vfs.create(&walker, path, new(Kind::Directory, 0o755))?,
+        found => found?,
+    };
+    match found.inode().kind() {
+        Kind::Directory => Ok(found),
+        _ => Err(ENOTDIR),
+    }
+}
+
+fn new(kind: Kind, mode: u32) -> NewInode {
+    NewInode { kind, mode, uid: 0, gid: 0, rdev: Device::default(), target: Vec::new() }
+}
+
+/// `/dev` as container runtimes make it (OCI runtime specification, "Default Devices"), and what they mount in it.
+fn mount_dev(vfs: &Vfs) -> Result<()> {
+    const OPTIONS: &str = "nosuid";
+    let at = directory(vfs, b"/dev")?;
+    let tmpfs = |mode, minor| MemFs::empty(mode, dev(minor), magic::TMPFS, vfs.clock().clone());
+    let mount = |at, fs_type, source: &[u8], options, root| {
+        vfs.mount(at, NewMount { fs_type, source: source.to_vec(), read_only: false, options, root })
+    };
+    mount(at, "tmpfs", b"tmpfs", OPTIONS, tmpfs(0o755, 41));
+    let cred = Cred::root();
+    let walker = walker(vfs, &cred);
+    let terminal = vfs.devices().terminal.clone();
+    for (name, rdev, mode) in device::NODES {
+        // A container without a terminal has no console.
+        if rdev != device::CONSOLE || terminal.any_terminal() {
+            let path = [b"/dev/", name].concat();
+            vfs.create(&walker, &path, NewInode { rdev, ..new(Kind::CharDevice, mode) })?;
+        }
+    }
+    let links: [(&[u8], &[u8]); 5] = [
+        (b"/dev/fd", b"/proc/self/fd"),
+        (b"/dev/stdin", b"/proc/self/fd/0"),
+        (b"/dev/stdout", b"/proc/self/fd/1"),
+        (b"/dev/stderr", b"/proc/self/fd/2"),
+        (b"/dev/core", b"/proc/kcore"),
+    ];
+    for (path, target) in links {
+        vfs.create(&walker, path, NewInode { target: target.to_vec(), ..new(Kind::Symlink, 0o777) })?;
+    }
+    let pts = directory(vfs, b"/dev/pts")?;
+    let root = MemFs::empty(0o755, dev(42), magic::DEVPTS, vfs.clock().clone());
+    mount(pts, "devpts", b"devpts", "nosuid,noexec,relatime,gid=5,mode=620,ptmxmode=666", root);
+    if terminal.any_terminal() {
+        vfs.create(&walker, b"/dev/pts/0", NewInode { rdev: device::PTS0, ..new(Kind::CharDevice, 0o620) })?;
+    }
+    let shm = directory(vfs, b"/dev/shm")?;
+    mount(shm, "tmpfs", b"shm", "nosuid,nodev,noexec,relatime,size=65536k", tmpfs(0o1777, 43));
+    directory(vfs, b"/dev/mqueue").map(drop)
+}
+
+/// Descriptors 0, 1 and 2.
+///
+/// # Errors
+/// None that a tree from [`boot`] could give.
+pub fn open_stdio(vfs: &Vfs) -> Result<FdTable> {
+    let mut table = FdTable::default();
+    let cred = Cred::root();
+    for stream in [Stdio::In, Stdio::Out, Stdio::Err] {
+        let terminal = vfs.devices().terminal.clone();
+        let flags = if stream == Stdio::In { OpenFlags::RDONLY } else { OpenFlags::WRONLY };
+        let file = if terminal.is_terminal(stream) {
+            let at = walker(vfs, &cred).resolve(b"/dev/pts/0", true)?;
+            File::object(at, OpenFlags(OpenFlags::RDWR), ConsoleFile::stream(&terminal, stream))
+        } else {
+            let again = terminal.clone();
+            let reopen = Box::new(move |_| Ok(Some(ConsoleFile::stream(&again, stream) as Rc<_>)));
+            let at = vfs.anonymous(Kind::Fifo, 0o600, "pipe:[{}]", super::anon::magic::PIPEFS, reopen);
+            File::object(at, OpenFlags(flags), ConsoleFile::stream(&terminal, stream))
+        };
+        table.add(file, false)?;
+    }
+    Ok(table)
+}
+
+/// What a process knows of the tree: `struct fs_struct` of Linux. Shared by tasks made with CLONE_FS.
+#[derive(Clone)]
+pub struct FsInfo {
+    pub root: Location,
+    pub cwd: Location,
+    pub umask: u32,
+}
+
+impl FsInfo {
+    /// Everything at the root.
+    pub fn new(vfs: &Vfs) -> FsInfo {
+        FsInfo { root: vfs.root(), cwd: vfs.root(), umask: 0o022 }
+    }
+
+    /// A walker from the working directory, or from another directory.
+    pub fn walker<'a>(&self, cred: &'a Cred, from: Option<Location>) -> Walker<'a> {
+        let start = from.unwrap_or_else(|| self.cwd.clone());
+        Walker { cred, root: self.root.clone(), start, rules: Rules::default() }
+    }
+}

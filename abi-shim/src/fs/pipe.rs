@@ -1,0 +1,184 @@
+//! Pipes: pipe(7).
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use super::file::FileObject;
+use super::types::{OpenFlags, poll};
+use super::{Feed, Result, Sink};
+use crate::errno::Errno::{EAGAIN, EBUSY, EINVAL, ENXIO, EPERM, EPIPE};
+use crate::user;
+
+/// Bytes a pipe holds unless F_SETPIPE_SZ says otherwise.
+pub const PIPE_CAPACITY: usize = 65536;
+/// The most that F_SETPIPE_SZ allows: `/proc/sys/fs/pipe-max-size`.
+pub const PIPE_MAX_SIZE: usize = 1 << 20;
+/// Writes up to this many bytes are not mixed with others': `PIPE_BUF`.
+pub const PIPE_BUF: usize = 4096;
+
+const FIONREAD: u32 = 0x541b;
+
+/// The bytes under way, and how many ends are open.
+pub struct Pipe {
+    bytes: RefCell<VecDeque<u8>>,
+    capacity: Cell<usize>,
+    readers: Cell<usize>,
+    writers: Cell<usize>,
+    /// Whether an end of the other kind was ever open. A FIFO's open(2) waits for it in Linux; here the first read or write does.
+    had_reader: Cell<bool>,
+    had_writer: Cell<bool>,
+}
+
+impl Pipe {
+    /// A pipe without ends.
+    #[allow(clippy::new_ret_no_self)] // a pipe is shared by its ends, always
+    pub fn new() -> Rc<Pipe> {
+        Rc::new(Pipe {
+            bytes: RefCell::default(),
+            capacity: Cell::new(PIPE_CAPACITY),
+            readers: Cell::new(0),
+            writers: Cell::new(0),
+            had_reader: Cell::new(false),
+            had_writer: Cell::new(false),
+        })
+    }
+
+    /// The read end and the write end of a new pipe.
+    pub fn pair() -> (Rc<PipeEnd>, Rc<PipeEnd>) {
+        let pipe = Pipe::new();
+        (PipeEnd::new(&pipe, true, false), PipeEnd::new(&pipe, false, true))
+    }
+
+    /// Opens a FIFO.
+    ///
+    /// # Errors
+    /// `ENXIO` for writing without a reader, if it must not wait: fifo(7).
+    pub fn open(self: &Rc<Self>, flags: OpenFlags) -> Result<Rc<dyn FileObject>> {
+        let (reads, writes) = (flags.readable(), flags.writable());
+        if writes && !reads && flags.has(OpenFlags::NONBLOCK) && self.readers.get() == 0 {
+            return Err(ENXIO);
+        }
+        Ok(PipeEnd::new(self, reads, writes))
+    }
+
+    fn free(&self) -> usize {
+        self.capacity.get().saturating_sub(self.bytes.borrow().len())
+    }
+}
+
+/// One end of a pipe; of a FIFO perhaps both.
+pub struct PipeEnd {
+    pipe: Rc<Pipe>,
+    reads: bool,
+    writes: bool,
+}
+
+impl PipeEnd {
+    fn new(pipe: &Rc<Pipe>, reads: bool, writes: bool) -> Rc<PipeEnd> {
+        pipe.readers.set(pipe.readers.get() + usize::from(reads));
+        pipe.writers.set(pipe.writers.get() + usize::from(writes));
+        pipe.had_reader.set(pipe.had_reader.get() || reads);
+        pipe.had_writer.set(pipe.had_writer.get() || writes);
+        Rc::new(PipeEnd { pipe: pipe.clone(), reads, writes })
+    }
+
+    /// F_GETPIPE_SZ of fcntl(2).
+    pub fn capacity(&self) -> usize {
+        self.pipe.capacity.get()
+    }
+
+    /// F_SETPIPE_SZ of fcntl(2); the capacity it became.
+    ///
+    /// # Errors
+    /// `EBUSY` if more bytes are under way, `EPERM` beyond [`PIPE_MAX_SIZE`], `EINVAL`.
+    pub fn set_capacity(&self, wanted: u64) -> Result<usize> {
+        if wanted == 0 || wanted > 1 << 31 {
+            return Err(EINVAL);
+        }
+        let capacity = (wanted as usize).max(PIPE_BUF).next_power_of_two();
+        if capacity > PIPE_MAX_SIZE {
+            return Err(EPERM);
+        }
+        if capacity < self.pipe.bytes.borrow().len() {
+            return Err(EBUSY);
+        }
+        self.pipe.capacity.set(capacity);
+        Ok(capacity)
+    }
+
+    /// The pipe behind the end: both ends of one pipe give the same.
+    pub fn pipe(&self) -> &Rc<Pipe> {
+        &self.pipe
+    }
+}
+
+impl FileObject for PipeEnd {
+    fn read(&self, _offset: u64, sink: &mut dyn Sink) -> Result<usize> {
+        let mut bytes = self.pipe.bytes.borrow_mut();
+        let count = sink.room().min(bytes.len());
+        if count == 0 {
+            let ended = self.pipe.writers.get() == 0 && self.pipe.had_writer.get();
+            return if ended || sink.room() == 0 { Ok(0) } else { Err(EAGAIN) };
+        }
+        let (front, back) = bytes.as_slices();
+        let first = front.len().min(count);
+        sink.put(&front[..first])?;
+        sink.put(&back[..count - first])?;
+        bytes.drain(..count);
+        Ok(count)
+    }
+
+    fn write(&self, _offset: u64, feed: &mut dyn Feed) -> Result<usize> {
+        if feed.left() == 0 {
+            return Ok(0);
+        }
+        if self.pipe.readers.get() == 0 && self.pipe.had_reader.get() {
+            return Err(EPIPE);
+        }
+        let free = self.pipe.free();
+        // Up to PIPE_BUF bytes go as one or not at all.
+        if free == 0 || feed.left() <= PIPE_BUF && free < feed.left() {
+            return Err(EAGAIN);
+        }
+        let mut buffer = vec![0; feed.left().min(free)];
+        feed.take(&mut buffer)?;
+        self.pipe.bytes.borrow_mut().extend(&buffer);
+        Ok(buffer.len())
+    }
+
+    fn poll(&self) -> u32 {
+        let mut events = 0;
+        if self.reads {
+            if !self.pipe.bytes.borrow().is_empty() {
+                events |= poll::IN | poll::RDNORM;
+            }
+            if self.pipe.writers.get() == 0 && self.pipe.had_writer.get() {
+                events |= poll::HUP;
+            }
+        }
+        if self.writes {
+            if self.pipe.free() >= PIPE_BUF {
+                events |= poll::OUT | poll::WRNORM;
+            }
+            if self.pipe.readers.get() == 0 && self.pipe.had_reader.get() {
+                events |= poll::ERR;
+            }
+        }
+        events
+    }
+
+    fn ioctl(&self, request: u32, arg: u64) -> Result<u64> {
+        match request {
+            FIONREAD => user::write(arg, &(self.pipe.bytes.borrow().len() as i32)).map(|()| 0),
+            _ => Err(crate::errno::Errno::ENOTTY),
+        }
+    }
+}
+
+impl Drop for PipeEnd {
+    fn drop(&mut self) {
+        self.pipe.readers.set(self.pipe.readers.get() - usize::from(self.reads));
+        self.pipe.writers.set(self.pipe.writers.get() - usize::from(self.writes));
+    }
+}
