@@ -171,6 +171,15 @@ pub fn pull(reference: &Reference, options: &PullOptions, progress: &dyn Progres
     })
 }
 
+/// The digest of the manifest that [`pull`] would fetch now: what tells whether an image has changed.
+///
+/// # Errors
+/// As [`pull`].
+pub fn resolve(reference: &Reference, options: &PullOptions) -> Result<Digest, Error> {
+    let source = source::open(reference, options)?;
+    Ok(choose(source.as_ref(), &options.platform)?.digest)
+}
+
 /// An index may lead to an index; no further than this.
 const INDEX_DEPTH: usize = 4;
 

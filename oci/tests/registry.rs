@@ -4,7 +4,7 @@ mod common;
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -24,7 +24,13 @@ struct Registry {
 
 impl Registry {
     fn start() -> Registry {
+        Registry::with(|_| String::new())
+    }
+
+    /// With more lines for its configuration, which may name files in the directory they get.
+    fn with(configure: impl FnOnce(&Path) -> String) -> Registry {
         let storage = tempfile::tempdir().expect("a directory");
+        let more = configure(storage.path());
         // The port is free now. Nobody is told of it before the registry has it.
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
@@ -32,7 +38,7 @@ impl Registry {
         let config = storage.path().join("config.yml");
         let root = storage.path().join("root");
         let text = format!(
-            "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: '{address}'}}\n",
+            "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp:\n  addr: '{address}'\n{more}",
             root.display()
         );
         std::fs::write(&config, text).expect("a file");
@@ -66,8 +72,12 @@ impl Registry {
 
     /// Pushes a layout's only image.
     fn push(&self, layout: &Layout, name: &str) {
+        self.push_as(layout, name, "--dest-no-creds");
+    }
+
+    fn push_as(&self, layout: &Layout, name: &str, credentials: &str) {
         let output = Command::new("skopeo")
-            .args(["--insecure-policy", "copy", "--all", "--preserve-digests", "--dest-tls-verify=false"])
+            .args(["--insecure-policy", "copy", "--all", "--preserve-digests", "--dest-tls-verify=false", credentials])
             .arg(format!("oci:{}", layout.path().display()))
             .arg(format!("docker://{}/{name}", self.address))
             .output()
@@ -193,15 +203,18 @@ fn what_the_registry_gives_is_verified() {
     assert_eq!(refusal(registry.pull("app")), format!("layer 2 ({digest}): expected {expected} bytes, got {actual}"));
 
     std::fs::remove_file(&path).expect("a file");
-    let message = refusal(registry.pull("app"));
-    assert!(message.contains("layer 2") || message.contains("500"), "{message}");
+    assert_eq!(refusal(registry.pull("app")), format!("layer 2 ({digest}): not there, though the image refers to it"));
 
-    // A manifest that is not what its digest says is the client's to find.
+    // By tag, the registry itself says which digest the manifest has.
     let path = registry.blob(&image.manifest_digest);
     let mut damaged = std::fs::read(&path).expect("the registry's blob");
-    *damaged.last_mut().expect("a byte") = b' ';
+    let at = damaged.windows(7).position(|window| window == b"sha256:").expect("a digest") + 7;
+    damaged[at] = if damaged[at] == b'0' { b'1' } else { b'0' };
     std::fs::write(&path, &damaged).expect("a file");
-    assert!(registry.pull("app").is_err());
+    let (expected, actual) = (&image.manifest_digest, Digest::of(&damaged));
+    for name in ["app".to_owned(), format!("app@{expected}")] {
+        assert_eq!(refusal(registry.pull(&name)), format!("manifest: expected digest {expected}, got {actual}"));
+    }
 }
 
 #[test]
@@ -219,6 +232,51 @@ fn what_is_not_there() {
     // Nor does a closed port hang.
     drop(registry);
     assert!(hoist_oci::pull(&reference, &PullOptions::default(), &Quiet).is_err());
+}
+
+/// A registry whose certificate nobody vouches for.
+#[test]
+fn unverified_tls() {
+    let registry = Registry::with(|dir| {
+        let output = Command::new("openssl")
+            .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"])
+            .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "cert.pem"])
+            .current_dir(dir)
+            .output()
+            .unwrap_or_else(|error| panic!("openssl: {error}; install Debian's package openssl"));
+        assert!(output.status.success(), "openssl: {}", String::from_utf8_lossy(&output.stderr));
+        let dir = dir.display();
+        format!("  tls: {{certificate: {dir}/cert.pem, key: {dir}/key.pem}}\n")
+    });
+    registry.push(&Layout::of(&[Stored::gzip(layer("a"))]), "app");
+    assert_eq!(listing(&registry.pull("app").expect("an image").rootfs), ["a \"a\""]);
+    let reference = format!("{}/app", registry.address).parse().expect("a reference");
+    let message = refusal(hoist_oci::pull(&reference, &PullOptions::default(), &Quiet));
+    assert!(message.contains("certificate"), "{message}");
+}
+
+#[test]
+fn credentials() {
+    let registry = Registry::with(|dir| {
+        // bcrypt of "secret"
+        let htpasswd = "user:$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW\n";
+        std::fs::write(dir.join("htpasswd"), htpasswd).expect("a file");
+        format!("auth: {{htpasswd: {{realm: test, path: {}/htpasswd}}}}\n", dir.display())
+    });
+    registry.push_as(&Layout::of(&[Stored::gzip(layer("a"))]), "app", "--dest-creds=user:secret");
+    let pull = |auth: &str| {
+        let authfile = registry.storage.path().join("auth.json");
+        let auths = json!({"auths": {&registry.address: {"auth": auth}}});
+        std::fs::write(&authfile, auths.to_string()).expect("a file");
+        let options = PullOptions { tls_verify: false, authfile: Some(authfile), ..PullOptions::default() };
+        hoist_oci::pull(&format!("{}/app", registry.address).parse()?, &options, &Quiet)
+    };
+    // user:secret, user:wrong
+    assert_eq!(listing(&pull("dXNlcjpzZWNyZXQ=").expect("an image").rootfs), ["a \"a\""]);
+    let denied =
+        format!("pull access denied for {}/app, repository does not exist or may require 'docker login'", registry.address);
+    assert_eq!(refusal(pull("dXNlcjp3cm9uZw==")), denied);
+    assert_eq!(refusal(pull("")), denied);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use oci_client::client::{ClientConfig, ClientProtocol, SizedStream};
-use oci_client::errors::{OciDistributionError, OciErrorCode};
+use oci_client::errors::{DigestError, OciDistributionError, OciErrorCode};
 use oci_client::manifest::OciDescriptor;
 use oci_client::secrets::RegistryAuth;
 use oci_client::{Client, RegistryOperation};
@@ -114,14 +114,25 @@ impl Registry {
         let is = |wanted: &[Code]| codes.iter().any(|code| wanted.contains(code));
         let repository = || format!("{}/{}", self.name.registry(), self.name.repository());
         match error {
+            // Found by the client, for what was asked for by tag or digest; in our words.
+            OciDistributionError::DigestError(DigestError::VerificationError { expected, actual }) => {
+                match (expected.parse(), actual.parse()) {
+                    (Ok(expected), Ok(actual)) => Error::Digest { blob: Blob::Manifest(None), expected, actual },
+                    _ => self.registry_error(DigestError::VerificationError { expected, actual }.into()),
+                }
+            }
             _ if is(&[Code::ManifestUnknown, Code::BlobUnknown, Code::NotFound]) => Error::NotFound(self.name.to_string()),
             OciDistributionError::ServerError { code: 404, .. } => Error::NotFound(self.name.to_string()),
             OciDistributionError::UnauthorizedError { .. } | OciDistributionError::AuthenticationFailure(_) => {
                 Error::AccessDenied(repository())
             }
             _ if is(&[Code::NameUnknown, Code::Unauthorized, Code::Denied]) => Error::AccessDenied(repository()),
-            error => Error::Registry { registry: self.name.registry().to_owned(), source: Box::new(error) },
+            error => self.registry_error(error),
         }
+    }
+
+    fn registry_error(&self, error: OciDistributionError) -> Error {
+        Error::Registry { registry: self.name.registry().to_owned(), source: Box::new(error) }
     }
 }
 
@@ -180,5 +191,5 @@ impl Read for BlobReader<'_> {
 /// checked once for all sources, with one message.
 fn is_wrong_digest(error: &io::Error) -> bool {
     let digest_error = error.get_ref();
-    digest_error.is_some_and(|error| error.is::<oci_client::errors::DigestError>())
+    digest_error.is_some_and(|error| error.is::<DigestError>())
 }
