@@ -8,6 +8,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use iced_x86::Register;
 
+use crate::elf::Elf;
+
+mod assemble;
+mod bounds;
+mod code;
+mod explore;
+mod extents;
+mod layout;
+mod pointers;
+mod search;
+mod sweep;
+mod tables;
+mod values;
+mod view;
+
 /// What discovery found in one ELF file. All addresses are guest addresses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Program {
@@ -19,14 +34,13 @@ pub struct Program {
 /// A unit of lifting.
 ///
 /// A block that neither ends in a jump, a return or the like, nor falls through into a block of the same function, leaves the function at the
-/// pc where it ends: that pc belongs to another function, was cut off, or does not decode.
+/// pc where it ends: that pc belongs to another function, was cut off, or does not decode. The same is true of jumps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Function {
     pub entry: u32,
     /// As in the symbol table, without version; `name@plt` for a stub of the procedure linkage table.
     pub name: Option<String>,
     /// Start → end (exclusive). A block is a straight run that control enters at its start only. The entry need not be the lowest start.
-    /// An empty block (end = start) does not decode.
     pub blocks: BTreeMap<u32, u32>,
     /// By the pc of the indirect jump, which is the last instruction of its block.
     pub tables: BTreeMap<u32, JumpTable>,
@@ -43,7 +57,8 @@ pub struct JumpTable {
     /// Guest address of the table's first entry.
     pub address: u32,
     pub entry: TableEntry,
-    /// The instruction that loads from the table, in the same block as the jump. The jump itself if that loads.
+    /// The instruction that loads from the table or, if that has the index only scaled, the one that scales it. In the same block as the jump;
+    /// the jump itself if that loads.
     pub load_pc: u32,
     /// The 64-bit register that holds the zero-based index just before `load_pc`.
     pub index: Register,
@@ -79,4 +94,9 @@ pub struct Stats {
     pub other_indirect_jumps: usize,
     /// Functions that were cut because they have too many blocks.
     pub cut: usize,
+}
+
+/// Finds the functions of a file.
+pub fn discover(elf: &Elf) -> Program {
+    search::Search::new(elf).run()
 }

@@ -207,14 +207,20 @@ impl<'a> Elf<'a> {
     /// The guest address that the eight bytes at `address` hold once the dynamic loader is done; `None` if they hold no address below
     /// 4 GiB, or one that only the loader knows.
     pub fn read_pointer(&self, address: u32) -> Option<u32> {
-        if let Ok(at) = self.relocations.binary_search_by_key(&address, |relocation| relocation.place) {
-            return match self.relocations[at].stored {
+        if let Some(relocation) = self.relocation(address) {
+            return match relocation.stored {
                 Stored::Relative(value) => Some(value),
                 Stored::Symbol { value, .. } => value,
                 Stored::Resolved(_) | Stored::Other(_) => None,
             };
         }
         u64_at(self.read(address, 8)?, 0)?.try_into().ok()
+    }
+
+    /// The relocation of the word at `address`.
+    pub fn relocation(&self, address: u32) -> Option<&Relocation<'a>> {
+        let at = self.relocations.binary_search_by_key(&address, |relocation| relocation.place).ok()?;
+        self.relocations.get(at)
     }
 
     /// Do these bytes keep their value once the program runs? True of read-only segments and PT_GNU_RELRO.

@@ -90,11 +90,11 @@ pub(super) fn code(sections: &[Section], segments: &[Segment]) -> Vec<Range<u32>
         ranges = executable().filter(|range| !range.is_empty()).collect();
     }
     ranges.sort_by_key(|range| (range.start, range.end));
-    // Ranges that overlap or touch become one.
+    // Ranges that overlap become one.
     let mut merged: Vec<Range<u32>> = Vec::new();
     for range in ranges {
         match merged.last_mut() {
-            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            Some(last) if range.start < last.end => last.end = last.end.max(range.end),
             _ => merged.push(range),
         }
     }

@@ -38,11 +38,10 @@ fn stub(elf: &Elf, address: u32, bytes: &[u8], known: bool) -> Option<String> {
     let rest = rest.strip_prefix(&[BND]).unwrap_or(rest).strip_prefix(JMP_RIP)?;
     let end = address.checked_add((bytes.len() - rest.len()) as u32 + 4)?;
     let slot = end.wrapping_add(u32_at(rest, 0)?);
-    let relocation = elf.relocations.binary_search_by_key(&slot, |relocation| relocation.place);
     if !known && !matches!(rest.get(4), Some(0x68 | 0x66 | 0x0f | 0x90)) {
         return None;
     }
-    match elf.relocations.get(relocation.ok()?)?.stored {
+    match elf.relocation(slot)?.stored {
         Stored::Symbol { name, .. } if !name.is_empty() => Some(format!("{name}@plt")),
         Stored::Resolved(resolver) | Stored::Relative(resolver) => {
             let symbol = elf.symbols.binary_search_by_key(&resolver, |symbol| symbol.address);

@@ -1,0 +1,300 @@
+//! The order in which discovery's sources are asked: the surest first, and after each, everything that follows from it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::assemble;
+use super::code::{CALLED, LEN};
+use super::explore::Explorer;
+use super::layout::{Layout, Piece, References};
+use super::pointers::{self, Pointer};
+use super::sweep;
+use super::tables::{Finder, Jump};
+use super::values::Values;
+use super::view::{View, Ways};
+use super::{JumpTable, Program, TableEntry};
+use crate::elf::Elf;
+
+/// Rounds of finding tables and exploring where they lead; real programs need few.
+const ROUNDS: usize = 24;
+
+pub(super) struct Search<'a> {
+    elf: &'a Elf<'a>,
+    explorer: Explorer<'a>,
+    /// Words of data that hold addresses of code, by target.
+    pointers: Vec<Pointer>,
+    /// Code that something refers to, as far as it was asked yet: target → words of data; `None` = an instruction or the loader.
+    referred: BTreeMap<u32, Vec<Option<u32>>>,
+    landing_pads: BTreeSet<u32>,
+    /// (function, landing pad).
+    landing_edges: Vec<(u32, u32)>,
+    tables: BTreeMap<u32, JumpTable>,
+    /// Indirect jumps that look like a switch without a known table.
+    unknown: BTreeSet<u32>,
+    /// What such a jump may lead to.
+    guesses: BTreeSet<u32>,
+    /// What was last seen of each function with indirect jumps: unchanged functions need no second look.
+    seen: BTreeMap<u32, u64>,
+}
+
+impl<'a> Search<'a> {
+    pub fn new(elf: &'a Elf<'a>) -> Search<'a> {
+        let landing_edges: Vec<(u32, u32)> =
+            elf.unwind.iter().flat_map(|entry| entry.landing_pads.iter().map(|pad| (entry.start, *pad))).collect();
+        Search {
+            elf,
+            explorer: Explorer::new(elf),
+            pointers: pointers::find(elf),
+            referred: BTreeMap::new(),
+            landing_pads: landing_edges.iter().map(|(_, pad)| *pad).collect(),
+            landing_edges,
+            tables: BTreeMap::new(),
+            unknown: BTreeSet::new(),
+            guesses: BTreeSet::new(),
+            seen: BTreeMap::new(),
+        }
+    }
+
+    pub fn run(mut self) -> Program {
+        self.known_starts();
+        self.follow_tables();
+        self.follow_pointers();
+        self.follow_guesses();
+        sweep::sweep(&mut self.explorer);
+        self.follow_tables();
+        self.follow_pointers();
+        self.follow_guesses();
+
+        let layout = self.layout(&BTreeSet::new());
+        let cuts = assemble::cuts(&self.explorer, &layout);
+        let layout = if cuts.is_empty() { layout } else { self.layout(&cuts) };
+        let mut labels = self.labels(&layout);
+        labels.extend(&self.landing_pads);
+        let mut program = assemble::assemble(&self.explorer, &layout, &self.tables, &labels);
+        program.stats.cut = cuts.len();
+        program.stats.jumps_without_table = self.unknown.len();
+        let indirect = self.explorer.stub_jumps + self.explorer.indirect_jumps.len();
+        program.stats.other_indirect_jumps = indirect - self.tables.len() - self.unknown.len();
+        program
+    }
+
+    /// What the file itself says to be functions.
+    fn known_starts(&mut self) {
+        let extents: Vec<u32> = self.explorer.extents.iter().map(|extent| extent.start).collect();
+        extents.into_iter().for_each(|start| self.explorer.push_function(start));
+        for &start in self.elf.entry.iter().chain(&self.elf.initializers) {
+            if self.elf.is_code(start) {
+                self.explorer.push_function(start);
+                self.referred.insert(start, vec![None]);
+            }
+        }
+        for pad in &self.landing_pads {
+            self.explorer.push(*pad);
+        }
+        self.explorer.drain();
+    }
+
+    /// Finds jump tables and explores where they lead, until nothing new turns up.
+    fn follow_tables(&mut self) {
+        for _ in 0..ROUNDS {
+            let layout = self.layout(&BTreeSet::new());
+            if !self.find_tables(&layout) {
+                return;
+            }
+            self.explorer.drain();
+        }
+        // Not settled: what the last round believed was not believed on the whole graph.
+        self.tables.clear();
+    }
+
+    /// Explores what data and instructions refer to.
+    fn follow_pointers(&mut self) {
+        let mut pointers: Vec<(u32, Option<u32>)> =
+            self.pointers.iter().map(|pointer| (pointer.target, Some(pointer.place))).collect();
+        for _ in 0..ROUNDS {
+            pointers.extend(self.explorer.references.drain(..).map(|target| (target, None)));
+            pointers.sort_unstable();
+            pointers.dedup();
+            let mut new = false;
+            for (target, place) in pointers.drain(..) {
+                if let Some(words) = self.referred.get_mut(&target) {
+                    words.push(place);
+                    continue;
+                }
+                if self.admit(target) {
+                    self.referred.insert(target, vec![place]);
+                    new = true;
+                }
+            }
+            if !new {
+                return;
+            }
+            self.follow_tables();
+        }
+    }
+
+    /// Explores the code that something refers to. `false` if it does not look like code.
+    fn admit(&mut self, target: u32) -> bool {
+        let found = self.explorer.code.marks(target) & LEN != 0;
+        if !found && !self.explorer.is_plausible(target) {
+            return false;
+        }
+        if found {
+            self.explorer.push(target);
+        } else {
+            self.explorer.push_function(target);
+        }
+        self.explorer.drain();
+        true
+    }
+
+    /// In functions with a jump whose table could not be found: whatever looks like a table that the function refers to.
+    fn follow_guesses(&mut self) {
+        let layout = self.layout(&BTreeSet::new());
+        let functions: BTreeSet<usize> = self.unknown.iter().filter_map(|pc| layout.function(*pc)).collect();
+        let known = self.table_addresses();
+        let labels = self.labels(&layout);
+        let mut guesses = BTreeSet::new();
+        for function in functions {
+            let pieces: Vec<Piece> = layout.ranges(function).collect();
+            let view = self.view(&layout, function, &labels);
+            let finder = Finder { elf: self.elf, code: &self.explorer.code, known: &known };
+            for instr in view.instrs.iter().filter(|instr| instr.is_ip_rel_memory_operand()) {
+                let Ok(address) = u32::try_from(instr.ip_rel_memory_address()) else { continue };
+                if instr.mnemonic() == iced_x86::Mnemonic::Lea && !known.contains(&address) {
+                    guesses.extend(finder.guess(address, &pieces));
+                }
+            }
+        }
+        let new: Vec<u32> = guesses.difference(&self.guesses).copied().collect();
+        if new.is_empty() {
+            return;
+        }
+        for target in new {
+            self.explorer.push(target);
+        }
+        self.guesses.append(&mut guesses);
+        self.explorer.drain();
+        self.follow_tables();
+    }
+
+    fn layout(&self, cuts: &BTreeSet<u32>) -> Layout {
+        let pointers: BTreeSet<u32> = self.referred.keys().copied().collect();
+        let mut edges = self.landing_edges.clone();
+        edges.extend(self.tables.iter().flat_map(|(pc, table)| table.targets.iter().map(|target| (*pc, *target))));
+        Layout::new(&self.explorer, &References { pointers: &pointers, edges: &edges, cuts })
+    }
+
+    fn view(&self, layout: &Layout, function: usize, labels: &BTreeSet<u32>) -> View {
+        let ways = Ways { labels, landing_pads: &self.landing_pads, tables: &self.tables };
+        View::new(&self.explorer.code, layout.ranges(function), layout.entry(function), &ways, self.elf.go)
+    }
+
+    fn table_addresses(&self) -> BTreeSet<u32> {
+        self.tables.values().map(|table| table.address).collect()
+    }
+
+    /// Looks for a table at each indirect jump of the functions that changed. `true` if anything is new.
+    fn find_tables(&mut self, layout: &Layout) -> bool {
+        let mut functions: BTreeMap<usize, BTreeSet<u32>> = BTreeMap::new();
+        for &pc in &self.explorer.indirect_jumps {
+            if let Some(function) = layout.function(pc) {
+                functions.entry(function).or_default().insert(pc);
+            }
+        }
+        let known = self.table_addresses();
+        let labels = self.labels(layout);
+        let mut found = BTreeMap::new();
+        let mut unknown = BTreeSet::new();
+        let mut new = false;
+        for (function, jumps) in functions {
+            let digest = self.digest(layout, function, &labels);
+            if self.seen.insert(layout.entry(function), digest) == Some(digest) {
+                for pc in jumps {
+                    found.extend(self.tables.remove_entry(&pc));
+                    unknown.extend(self.unknown.take(&pc));
+                }
+                continue;
+            }
+            let pieces: Vec<Piece> = layout.ranges(function).collect();
+            let view = self.view(layout, function, &labels);
+            let finder = Finder { elf: self.elf, code: &self.explorer.code, known: &known };
+            let Some(mut values) = Values::new(self.elf, &view) else {
+                new |= jumps.iter().any(|pc| self.tables.contains_key(pc));
+                continue;
+            };
+            for node in 0..view.nodes.len() {
+                let pc = view.last(node).ip() as u32;
+                if !jumps.contains(&pc) {
+                    continue;
+                }
+                match finder.jump(&view, &mut values, node, &pieces) {
+                    Jump::Table(table) => {
+                        new |= self.tables.get(&pc) != Some(&table);
+                        found.insert(pc, table);
+                    }
+                    Jump::Unknown => {
+                        unknown.insert(pc);
+                    }
+                    Jump::Other => {}
+                }
+            }
+            new |= jumps.iter().any(|pc| self.tables.contains_key(pc) && !found.contains_key(pc));
+        }
+        self.tables = found;
+        self.unknown = unknown;
+        for target in self.tables.values().flat_map(|table| &table.targets) {
+            self.explorer.push(*target);
+        }
+        new
+    }
+
+    /// A number that changes when a function's graph does.
+    fn digest(&self, layout: &Layout, function: usize, labels: &BTreeSet<u32>) -> u64 {
+        // FNV-1a.
+        let mut digest = 0xcbf2_9ce4_8422_2325u64;
+        let mut add = |value: u64| digest = (digest ^ value).wrapping_mul(0x0100_0000_01b3);
+        for piece in layout.ranges(function) {
+            add(u64::from(piece.start));
+            for marks in self.explorer.code.slice(piece.start, piece.end) {
+                add(u64::from(*marks & !CALLED));
+            }
+            for label in labels.range(piece.start..piece.end) {
+                add(u64::from(*label));
+            }
+            for (pc, table) in self.tables.range(piece.start..piece.end) {
+                add(u64::from(*pc) << 32 | table.targets.len() as u64);
+            }
+        }
+        digest
+    }
+
+    /// Block starts that control may reach from outside their function, or in ways that are not known; without landing pads.
+    fn labels(&self, layout: &Layout) -> BTreeSet<u32> {
+        // Words of tables that are understood refer to nothing else.
+        let mut table_words: Vec<(u32, u32)> = self
+            .tables
+            .values()
+            .filter(|table| table.entry == TableEntry::Address)
+            .map(|table| (table.address, table.address + table.targets.len() as u32 * 8))
+            .collect();
+        table_words.sort_unstable();
+        let in_table = |word: u32| {
+            let after = table_words.partition_point(|(start, _)| *start <= word);
+            after > 0 && word < table_words[after - 1].1
+        };
+        let referred = self.referred.iter().filter(|(_, words)| !words.iter().all(|word| word.is_some_and(in_table)));
+        let mut labels: BTreeSet<u32> = referred.map(|(target, _)| *target).collect();
+        labels.extend(&self.guesses);
+        let jumps = self.tables.iter().flat_map(|(pc, table)| table.targets.iter().map(|target| (*pc, *target)));
+        for (from, to) in self.explorer.crossings.iter().copied().chain(jumps) {
+            if layout.function(from) != layout.function(to) {
+                labels.insert(to);
+            }
+        }
+        for piece in &layout.pieces {
+            let marks = self.explorer.code.slice(piece.start, piece.end);
+            labels.extend((0..marks.len()).filter(|at| marks[*at] & CALLED != 0).map(|at| piece.start + at as u32));
+        }
+        labels
+    }
+}
