@@ -8,8 +8,6 @@ pub const NEGATE_PRODUCT: u32 = 1;
 pub const NEGATE_EVEN: u32 = 2;
 /// Negate the addend in odd lanes (VFMSUB, VFNMSUB, VFMSUBADD).
 pub const NEGATE_ODD: u32 = 4;
-/// The order in which a NaN is looked for: `a`, then `c` (132 forms), else `a`, then `b`, then `c`.
-pub const ADDEND_SECOND: u32 = 8;
 
 /// `±a × b ± c` of two doubles.
 pub fn fused_f64x2(a: u128, b: u128, c: u128, control: u32) -> u128 {
@@ -55,8 +53,7 @@ fn parts<F: Format>(bits: u64) -> (u64, i32) {
 
 fn fused<F: Format>(a: u64, b: u64, c: u64, control: u32, lane: usize) -> u64 {
     let is_nan = |x: u64| x & !F::SIGN > F::INFINITY;
-    let order = if control & ADDEND_SECOND != 0 { [a, c, b] } else { [a, b, c] };
-    if let Some(nan) = order.into_iter().find(|&x| is_nan(x)) {
+    if let Some(nan) = [a, b, c].into_iter().find(|&x| is_nan(x)) {
         return nan | F::QUIET;
     }
     let product_sign = (a ^ b) & F::SIGN ^ if control & NEGATE_PRODUCT != 0 { F::SIGN } else { 0 };

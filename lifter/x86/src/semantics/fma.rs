@@ -7,7 +7,7 @@ use iced_x86::{Instruction, Mnemonic as M};
 use super::Row;
 use crate::builder::Builder;
 use crate::helper::Helper;
-use crate::helpers::fused::{ADDEND_SECOND, NEGATE_EVEN, NEGATE_ODD, NEGATE_PRODUCT};
+use crate::helpers::fused::{NEGATE_EVEN, NEGATE_ODD, NEGATE_PRODUCT};
 use crate::ir::{Shape, Value};
 use crate::vector::parts;
 
@@ -67,8 +67,7 @@ const FORM_231: Form = [1, 2, 0];
 
 fn fuse(b: &mut Builder<'_>, shape: Shape, form: Form, signs: u32, operands: [Value; 3]) -> Value {
     let helper = if shape == Shape::F32x4 { Helper::FusedF32x4 } else { Helper::FusedF64x2 };
-    let order = if form == FORM_132 { ADDEND_SECOND } else { 0 };
-    let control = b.i32((signs | order) as i32);
+    let control = b.i32(signs as i32);
     let [x, y, z] = form.map(|n| operands[n as usize]);
     b.helper(helper, &[x, y, z, control])
 }

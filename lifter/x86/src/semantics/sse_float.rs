@@ -10,7 +10,7 @@ use crate::builder::{Builder, Width};
 use crate::flags::{Arith, Kind};
 use crate::helper::Helper;
 use crate::ir::{BinOp, Shape, UnOp, Value};
-use crate::vector::{byte_lanes, imm8};
+use crate::vector::{byte_lanes, imm8, is_vex};
 
 pub fn row(mnemonic: M) -> Option<Row> {
     arithmetic(mnemonic).or_else(|| roots(mnemonic)).or_else(|| comparisons(mnemonic)).or_else(|| across(mnemonic))
@@ -107,10 +107,10 @@ fn comparisons(mnemonic: M) -> Option<Row> {
         // UCOMI and COMI differ in the exceptions of quiet NaNs only.
         M::Ucomiss | M::Vucomiss | M::Comiss | M::Vcomiss => |b, i| compare_flags(b, i, F32x4),
         M::Ucomisd | M::Vucomisd | M::Comisd | M::Vcomisd => |b, i| compare_flags(b, i, F64x2),
-        M::Cmpps | M::Vcmpps => |b, i| b.packed2(i, |b, x, y| compare(b, F32x4, imm8(i), x, y)),
-        M::Cmppd | M::Vcmppd => |b, i| b.packed2(i, |b, x, y| compare(b, F64x2, imm8(i), x, y)),
-        M::Cmpss | M::Vcmpss => |b, i| b.low_lane(i, F32x4, |b, x, y| compare(b, F32x4, imm8(i), x, y)),
-        M::Cmpsd | M::Vcmpsd => |b, i| b.low_lane(i, F64x2, |b, x, y| compare(b, F64x2, imm8(i), x, y)),
+        M::Cmpps | M::Vcmpps => |b, i| b.packed2(i, |b, x, y| compare(b, F32x4, predicate(i), x, y)),
+        M::Cmppd | M::Vcmppd => |b, i| b.packed2(i, |b, x, y| compare(b, F64x2, predicate(i), x, y)),
+        M::Cmpss | M::Vcmpss => |b, i| b.low_lane(i, F32x4, |b, x, y| compare(b, F32x4, predicate(i), x, y)),
+        M::Cmpsd | M::Vcmpsd => |b, i| b.low_lane(i, F64x2, |b, x, y| compare(b, F64x2, predicate(i), x, y)),
         _ => return None,
     })
 }
@@ -120,6 +120,11 @@ fn compare_flags(b: &mut Builder<'_>, i: &Instruction, shape: Shape) {
     let y = b.read_scalar(i, 1, shape);
     let width = if shape == Shape::F32x4 { Width::B32 } else { Width::B64 };
     b.set_arith(Arith { kind: Kind::Float, width, a: x, b: y, res: x });
+}
+
+/// Which of the predicates: imm8[2:0], with VEX imm8[4:0].
+fn predicate(i: &Instruction) -> u8 {
+    imm8(i) & if is_vex(i) { 31 } else { 7 }
 }
 
 /// The 32 predicates of VCMPPS (SDM vol. 2, table 3-1 of CMPPD); SSE has the first eight. Bit 4 changes only which NaNs raise an exception.
@@ -217,8 +222,9 @@ fn dpps(b: &mut Builder<'_>, i: &Instruction) {
         let products = b.bin(BinOp::F32x4Mul, x, y);
         let products = keep(b, products, taken);
         let swapped = b.shuffle(products, products, byte_lanes([1, 0, 3, 2]));
-        let pairs = b.bin(BinOp::F32x4Add, products, swapped);
-        let swapped = b.shuffle(pairs, pairs, byte_lanes([2, 2, 0, 0]));
+        // The order decides which of two NaNs comes out.
+        let pairs = b.bin(BinOp::F32x4Add, swapped, products);
+        let swapped = b.shuffle(pairs, pairs, byte_lanes([2, 3, 0, 1]));
         let sums = b.bin(BinOp::F32x4Add, pairs, swapped);
         keep(b, sums, stored)
     });
