@@ -2,11 +2,10 @@
 
 pub mod discover;
 pub mod elf;
-pub mod elf;
 pub mod wasm;
-mod flags_across;
 mod graph;
 pub mod lift;
+mod live;
 pub mod module;
 pub mod opt;
 pub mod ssa;

@@ -4,13 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hoist_x86::boundary::code_map;
-use hoist_x86::ir::{Exit, Target};
-use hoist_x86::reg::Reg;
 
 use crate::discover::{Function, Program};
 use crate::elf::Elf;
-use crate::flags_across::FlagReaders;
-use crate::ssa::{RegSet, reg_set};
+use crate::live::Liveness;
 use crate::wasm::layout::{CodeMapEntry, FileStats, Layout, Lifted, LiftedFunction, Stats};
 use crate::wasm::{self, FunctionIndex};
 use crate::{opt, ssa, translate};
@@ -37,7 +34,7 @@ pub fn lift(files: &[File<'_>], layout: &Layout, done: &(dyn Fn(usize) + Sync)) 
             }
         }
     }
-    let readers: Vec<FlagReaders> = files.iter().map(|file| FlagReaders::new(&file.elf, &file.program)).collect();
+    let live: Vec<Liveness> = files.iter().map(|file| Liveness::new(&file.elf, &file.program)).collect();
     let next = AtomicUsize::new(0);
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
     let mut results: Vec<Option<Result>> = Vec::new();
@@ -48,7 +45,7 @@ pub fn lift(files: &[File<'_>], layout: &Layout, done: &(dyn Fn(usize) + Sync)) 
             loop {
                 let job = next.fetch_add(1, Ordering::Relaxed);
                 let Some(&(number, function)) = jobs.get(job) else { return finished };
-                finished.push((job, lift_function(&files[number].elf, function, &readers[number], layout, &index)));
+                finished.push((job, lift_function(&files[number].elf, function, &live[number], layout, &index)));
                 if job % 64 == 0 {
                     done(job);
                 }
@@ -80,10 +77,9 @@ struct Result {
     x86_bytes: u64,
 }
 
-fn lift_function(elf: &Elf<'_>, function: &Function, readers: &FlagReaders, layout: &Layout, index: &FunctionIndex) -> Result {
+fn lift_function(elf: &Elf<'_>, function: &Function, live: &Liveness, layout: &Layout, index: &FunctionIndex) -> Result {
     let mut unit = translate::translate(elf, function);
-    let returns_flags = readers.returned_by(function.entry);
-    ssa::run(&mut unit, |exit| wanted(exit, readers, returns_flags));
+    ssa::run(&mut unit, |exit| live.wanted(function.entry, exit));
     opt::run(&mut unit);
     wasm::lower(&mut unit);
     let body = wasm::emit(&unit, layout, index);
@@ -92,21 +88,6 @@ fn lift_function(elf: &Elf<'_>, function: &Function, readers: &FlagReaders, layo
         x86_bytes: function.blocks.iter().map(|(start, end)| u64::from(end - start)).sum(),
         function: LiftedFunction { body, name: unit.name },
     }
-}
-
-/// Registers that must be in their globals when control leaves by `exit`: all but the status flags, which are
-/// written only for code that reads them.
-fn wanted(exit: &Exit, readers: &FlagReaders, returns_flags: bool) -> RegSet {
-    let status = reg_set(Reg::all().filter(|reg| reg.is_status_flag()));
-    let all = (1 << Reg::COUNT) - 1;
-    let flags = match exit {
-        Exit::Return(_) => returns_flags,
-        Exit::Jump(Target::Pc(pc)) | Exit::Call { to: Target::Pc(pc), .. } => readers.read_at(*pc),
-        Exit::Jump(Target::Value(_)) | Exit::Call { .. } => false,
-        Exit::Syscall { next } => readers.read_at(*next),
-        Exit::Exception { .. } | Exit::Interpret { .. } => true,
-    };
-    if flags { all } else { all & !status }
 }
 
 fn collect(files: usize, jobs: &[(usize, &Function)], results: impl Iterator<Item = Result>) -> Lifted {

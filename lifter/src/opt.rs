@@ -2,13 +2,15 @@
 
 mod dead;
 mod rules;
+mod scalars;
 
 use crate::unit::Unit;
 
-/// Simplifies a unit after [`crate::ssa`]. Two rounds, since parameters of loops are known only after the first.
+/// Simplifies a unit after [`crate::ssa`]. Two rounds, since what a parameter is shows only after the first.
 pub fn run(unit: &mut Unit) {
-    for _ in 0..2 {
-        rules::run(unit);
-        dead::run(unit);
-    }
+    rules::run(unit);
+    dead::run(unit);
+    scalars::run(unit);
+    rules::run(unit);
+    dead::run(unit);
 }

@@ -1,10 +1,12 @@
 //! Which values become expression trees on Wasm's operand stack, and which need a local.
 //!
 //! A value used once, in its own block, is computed where it is used if moving it there changes nothing: pure operations
-//! always, loads unless something is stored in between, register reads unless a register is written in between.
+//! always, loads unless something is stored in between, register reads unless a register is written in between. Registers are
+//! written before exits only, so a register read may even move to another block, as long as that is not in a loop.
 
 use hoist_x86::ir::{BlockId, Func, Inst, Term, Type, Value};
 
+use crate::graph::components;
 use crate::unit::Unit;
 
 /// Position within a block: instruction `i` is at `2 * i + 2`, the start at 0, the terminator behind the last instruction.
@@ -51,16 +53,17 @@ impl Trees {
             }
         }
         let mut trees = Trees { in_local: vec![false; func.insts.len()], root: vec![0; func.insts.len()] };
+        let uses = Uses { count: uses, block: user_block, by: user, in_loop: blocks_in_loops(unit) };
         for &block in &order {
             for &param in &func.block(block).params {
-                trees.in_local[param.0 as usize] = uses[param.0 as usize] > 0;
+                trees.in_local[param.0 as usize] = uses.count[param.0 as usize] > 0;
             }
-            trees.block(func, block, &uses, &user_block, &user);
+            trees.block(func, block, &uses);
         }
         trees
     }
 
-    fn block(&mut self, func: &Func, block: BlockId, uses: &[u32], user_block: &[u32], user: &[Option<Value>]) {
+    fn block(&mut self, func: &Func, block: BlockId, uses: &Uses) {
         let insts = &func.block(block).insts;
         // How many stores and register writes stand before each instruction, and before the terminator.
         let mut epochs = Vec::with_capacity(insts.len() + 1);
@@ -86,30 +89,86 @@ impl Trees {
             let inst = func.inst(value);
             if inst.has_effect() {
                 // A helper's result may be wanted too.
-                self.in_local[v] = uses[v] > 0;
+                self.in_local[v] = uses.count[v] > 0;
                 continue;
             }
             if is_rematerialised(inst) {
                 continue;
             }
-            let root = match user[v] {
+            if uses.may_sink(func, value, block) {
+                self.root[v] = ELSEWHERE;
+                continue;
+            }
+            let root = match uses.by[v] {
                 Some(by) => self.root[by.0 as usize],
                 None => 2 * insts.len() as u32 + 2,
             };
-            let may_move = uses[v] == 1
-                && user_block[v] == block.0
+            let may_move = uses.count[v] == 1
+                && uses.block[v] == block.0
                 && match inst {
-                    Inst::Load { .. } => at(own).0 == at(root).0,
-                    Inst::GetReg(_) => at(own).1 == at(root).1,
+                    Inst::Load { .. } => root != ELSEWHERE && at(own).0 == at(root).0,
+                    Inst::GetReg(_) => root != ELSEWHERE && at(own).1 == at(root).1,
                     _ => true,
                 };
             if may_move {
                 self.root[v] = root;
             } else {
-                self.in_local[v] = uses[v] > 0;
+                self.in_local[v] = uses.count[v] > 0;
             }
         }
     }
+}
+
+/// Root position of a tree that is computed in another block.
+const ELSEWHERE: Position = Position::MAX;
+
+/// Who uses each value.
+struct Uses {
+    count: Vec<u32>,
+    /// The block of the last use found.
+    block: Vec<u32>,
+    /// The instruction of the last use found; `None` for a terminator.
+    by: Vec<Option<Value>>,
+    in_loop: Vec<bool>,
+}
+
+impl Uses {
+    /// May the value be computed in the other block that alone uses it? A register read at the head of a function is
+    /// often needed on one path only (saving what the callee must); what a loop computes for the code behind it need not be computed in
+    /// each iteration.
+    fn may_sink(&self, func: &Func, value: Value, from: BlockId) -> bool {
+        let v = value.0 as usize;
+        if self.count[v] != 1 || self.block[v] == from.0 || self.in_loop[self.block[v] as usize] {
+            return false;
+        }
+        match func.inst(value) {
+            Inst::GetReg(_) => is_before_register_writes(func, BlockId(self.block[v]), self.by[v]),
+            Inst::Load { .. } => false,
+            _ => self.in_loop[from.0 as usize],
+        }
+    }
+}
+
+/// Which blocks lie on a cycle.
+fn blocks_in_loops(unit: &Unit) -> Vec<bool> {
+    let graph = unit.graph();
+    let nodes: Vec<u32> = (0..unit.root()).collect();
+    let mut in_loop = vec![false; nodes.len()];
+    for component in components(&graph, &nodes, &vec![0; graph.len()], 0) {
+        if component.len() > 1 || graph.succs[component[0] as usize].contains(&component[0]) {
+            for node in component {
+                in_loop[node as usize] = true;
+            }
+        }
+    }
+    in_loop
+}
+
+/// Is the user a store before the first register write of its block? Then whatever it reads is read in time.
+fn is_before_register_writes(func: &Func, block: BlockId, user: Option<Value>) -> bool {
+    let insts = &func.block(block).insts;
+    let before = insts.iter().take_while(|&&inst| !matches!(func.inst(inst), Inst::SetReg(..)));
+    before.into_iter().any(|&inst| Some(inst) == user && matches!(func.inst(inst), Inst::Store { .. }))
 }
 
 /// Constants are written again at every use.
