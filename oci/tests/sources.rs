@@ -71,7 +71,7 @@ fn platforms() {
     let image = |architecture: &str| on(layout.image(architecture, &[Stored::plain(tar(architecture))]), architecture);
     let nested = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [image("arm64"), image("amd64")]});
     let nested = layout.blob(INDEX, nested.to_string().as_bytes());
-    layout.index(&[nested.clone()]);
+    layout.index(std::slice::from_ref(&nested));
     let image_amd64 = layout.pull().expect("an image");
     assert_eq!(listing(&image_amd64.rootfs), ["amd64 \"amd64\""]);
     assert_eq!(image_amd64.index_digest.map(|digest| json!(digest.to_string())), Some(nested["digest"].clone()));
@@ -88,7 +88,7 @@ fn platforms() {
 fn an_image_for_another_platform_says_so() {
     let layout = Layout::new();
     let image = layout.image("arm64", &[Stored::plain(tar("a"))]);
-    layout.index(&[image.clone()]);
+    layout.index(std::slice::from_ref(&image));
     assert_eq!(refusal(layout.pull()), "the image's platform (linux/arm64) does not match the specified platform (linux/amd64)");
     let nested = json!({"schemaVersion": 2, "manifests": [on(image, "arm64")]});
     layout.index(&[layout.blob(INDEX, nested.to_string().as_bytes())]);
