@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use hoist_lifter::discover::{Program, discover};
 use hoist_lifter::elf::Elf;
+use iced_x86::{Decoder, DecoderOptions, FlowControl, Mnemonic, OpKind, Register};
 
 /// Position-independent files are looked at as if they were loaded here.
 const HOME: u32 = 0x1000_0000;
@@ -50,8 +51,27 @@ fn report(file: &str, verbose: bool) -> Result<(), Box<dyn std::error::Error>> {
             function.labels.len()
         );
     }
+    if verbose {
+        for pc in jumps_without_table(&elf, &program) {
+            println!("  no table: {pc:#x}");
+        }
+    }
     println!("  {parsed:.1?} to parse, {:.1?} to discover", start.elapsed() - parsed);
     Ok(())
+}
+
+/// Jumps to a register or through an indexed word for which there is no table.
+fn jumps_without_table(elf: &Elf, program: &Program) -> Vec<u32> {
+    let blocks = program.functions.values().flat_map(|function| function.blocks.iter().map(move |block| (function, block)));
+    let jumps = blocks.filter_map(|(function, (start, end))| {
+        let bytes = elf.read(*start, (end - start) as usize)?;
+        let last = Decoder::with_ip(64, bytes, u64::from(*start), DecoderOptions::NONE).into_iter().last()?;
+        let pc = last.ip() as u32;
+        let jump = last.flow_control() == FlowControl::IndirectBranch && !last.is_ip_rel_memory_operand();
+        let indexed = last.op0_kind() == OpKind::Register || last.memory_index() != Register::None;
+        (jump && indexed && !function.tables.contains_key(&pc)).then_some(pc)
+    });
+    jumps.collect()
 }
 
 /// Start → end of all blocks, overlaps joined.
@@ -102,7 +122,6 @@ fn function_bytes(elf: &Elf, covered: &BTreeMap<u32, u32>, verbose: bool) -> (u6
 
 /// Nothing but NOPs and zeros.
 fn is_padding(bytes: &[u8]) -> bool {
-    use iced_x86::{Decoder, DecoderOptions, Mnemonic};
     let zeros = bytes.iter().all(|byte| *byte == 0);
     zeros || Decoder::new(64, bytes, DecoderOptions::NONE).iter().all(|instr| matches!(instr.mnemonic(), Mnemonic::Nop | Mnemonic::Int3))
 }
