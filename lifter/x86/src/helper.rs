@@ -13,6 +13,26 @@ pub trait Memory {
     /// As memmove(3).
     fn copy(&mut self, to: u32, from: u32, len: u32);
     fn fill(&mut self, to: u32, byte: u8, len: u32);
+
+    /// Reads code bytes.
+    fn fetch(&mut self, addr: u32, into: &mut [u8]) {
+        for (i, byte) in into.iter_mut().enumerate() {
+            [*byte] = self.load(addr.wrapping_add(i as u32));
+        }
+    }
+
+    /// Do these code bytes stand at `addr`?
+    fn matches(&mut self, addr: u32, code: &[u8]) -> bool {
+        let (words, rest) = code.as_chunks::<8>();
+        let mut at = addr;
+        for word in words {
+            if self.load(at) != *word {
+                return false;
+            }
+            at = at.wrapping_add(8);
+        }
+        rest.iter().enumerate().all(|(i, &byte)| self.load(at.wrapping_add(i as u32)) == [byte])
+    }
 }
 
 /// A helper's type.
@@ -55,6 +75,7 @@ macro_rules! helpers {
             // MMX registers and MXCSR, which live in CpuState only.
             MmxRead = vector::mmx_read(I32) -> (I64), effect;
             MmxWrite = vector::mmx_write(I32, I64) -> (), effect;
+            MmxEmpty = vector::mmx_empty() -> (), effect;
             MxcsrRead = vector::mxcsr_read() -> (I32), effect;
             MxcsrWrite = vector::mxcsr_write(I32) -> (), effect;
             // MASKMOVDQU (address, bytes, mask), MPSADBW, PHMINPOSUW.

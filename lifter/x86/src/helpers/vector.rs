@@ -43,6 +43,11 @@ pub fn mmx_write(cpu: &mut CpuState, _: &mut impl Memory, n: u32, value: u64) {
     cpu.x87.sign_exponent[n as usize & 7] = 0xffff;
 }
 
+/// EMMS: marks all x87 registers as free.
+pub fn mmx_empty(cpu: &mut CpuState, _: &mut impl Memory) {
+    cpu.x87.in_use = 0;
+}
+
 pub fn mxcsr_read(cpu: &mut CpuState, _: &mut impl Memory) -> u32 {
     cpu.mxcsr
 }

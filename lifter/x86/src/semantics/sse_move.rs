@@ -45,6 +45,9 @@ pub fn row(mnemonic: M) -> Option<Row> {
         M::Pinsrd | M::Vpinsrd => |b, i| insert(b, i, Shape::I32x4),
         M::Pinsrq | M::Vpinsrq => |b, i| insert(b, i, Shape::I64x2),
         M::Insertps | M::Vinsertps => insertps,
+        M::Emms => |b, _| {
+            b.helper(Helper::MmxEmpty, &[]);
+        },
         M::Ldmxcsr | M::Vldmxcsr => |b, i| {
             let (addr, disp) = b.address(i);
             let value = b.load_op(LoadOp::I32Load, addr, disp);
