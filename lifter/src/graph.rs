@@ -110,7 +110,7 @@ fn intersect(idom: &[u32], position: &[u32], mut a: u32, mut b: u32) -> u32 {
 /// Strongly connected components of the subgraph of nodes for which `part[node] == id` (Tarjan 1972, iterative).
 pub fn components(graph: &Graph, nodes: &[u32], part: &[u32], id: u32) -> Vec<Vec<u32>> {
     const UNSEEN: u32 = u32::MAX;
-    let mut index = std::collections::HashMap::with_capacity(nodes.len());
+    let mut index = rustc_hash::FxHashMap::default();
     for (i, &node) in nodes.iter().enumerate() {
         index.insert(node, i);
     }

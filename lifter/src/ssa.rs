@@ -8,10 +8,11 @@
 //! not simply the global's own. Values that are provably still in the global on all ways ("clean" parameters) are read from there again,
 //! instead of being carried in a local.
 
-use std::collections::HashMap;
 
 use hoist_x86::ir::{BlockId, Exit, Func, Inst, Term, Value};
 use hoist_x86::reg::Reg;
+
+use rustc_hash::FxHashMap;
 
 use crate::unit::Unit;
 
@@ -40,9 +41,9 @@ pub fn run(unit: &mut Unit, wanted: impl Fn(&Exit) -> RegSet) {
     let mut pass = Construct {
         preds: preds.into_iter().map(|list| list.into_iter().filter(|p| reachable[p.0 as usize]).collect()).collect(),
         is_entry: vec![false; unit.func.blocks.len()],
-        at_end: HashMap::new(),
-        at_start: HashMap::new(),
-        param_reg: HashMap::new(),
+        at_end: FxHashMap::default(),
+        at_start: FxHashMap::default(),
+        param_reg: FxHashMap::default(),
         params_of: vec![Vec::new(); unit.func.blocks.len()],
         entry_reads: vec![Vec::new(); unit.func.blocks.len()],
         func: &mut unit.func,
@@ -93,11 +94,11 @@ struct Construct<'f> {
     reachable: Vec<bool>,
     is_entry: Vec<bool>,
     /// The value of a register at the end of a block, where the block writes it.
-    at_end: HashMap<(BlockId, Reg), Value>,
+    at_end: FxHashMap<(BlockId, Reg), Value>,
     /// The value of a register at the start of a block, where somebody asked.
-    at_start: HashMap<(BlockId, Reg), Value>,
+    at_start: FxHashMap<(BlockId, Reg), Value>,
     /// The register that a parameter stands for.
-    param_reg: HashMap<Value, Reg>,
+    param_reg: FxHashMap<Value, Reg>,
     /// Parameters of each block with their register, and their arguments in the order of `preds`.
     params_of: Vec<Vec<(Value, Vec<Value>)>>,
     /// `GetReg`s to put at the start of entry blocks (and of joins, when clean).
@@ -214,7 +215,7 @@ impl Construct<'_> {
     ///
     /// Optimistic: all are taken for clean, until one has an argument that is not.
     fn reread_clean_params(&mut self) {
-        let mut clean: HashMap<Value, Reg> =
+        let mut clean: FxHashMap<Value, Reg> =
             self.params_of.iter().flatten().map(|(param, _)| (*param, self.param_reg[param])).collect();
         let mut changed = true;
         while changed {

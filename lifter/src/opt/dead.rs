@@ -11,7 +11,7 @@ pub fn run(unit: &mut Unit) {
     let mut live = vec![false; func.insts.len()];
     let mut work: Vec<Value> = Vec::new();
     // For each parameter the arguments that reach it.
-    let mut args_of = std::collections::HashMap::<Value, Vec<Value>>::new();
+    let mut args_of = rustc_hash::FxHashMap::<Value, Vec<Value>>::default();
     for &block in &order {
         for index in 0..func.block(block).insts.len() {
             let value = func.block(block).insts[index];

@@ -2,15 +2,16 @@
 //!
 //! The rules are few and each says which x86 habit it serves. They see operands already simplified, so they compose.
 
-use std::collections::HashMap;
 
 use hoist_x86::ir::{BinOp, BlockId, Func, Inst, LoadOp, Shape, StoreOp, Term, UnOp, Value};
+
+use rustc_hash::FxHashMap;
 
 use crate::unit::Unit;
 
 pub fn run(unit: &mut Unit) {
     for block in unit.reachable() {
-        let mut pass = Rules { func: &mut unit.func, out: Vec::new(), seen: HashMap::new() };
+        let mut pass = Rules { func: &mut unit.func, out: Vec::new(), seen: FxHashMap::default() };
         pass.block(block);
     }
 }
@@ -19,7 +20,7 @@ struct Rules<'f> {
     func: &'f mut Func,
     out: Vec<Value>,
     /// Pure operations of this block by their meaning.
-    seen: HashMap<Key, Value>,
+    seen: FxHashMap<Key, Value>,
 }
 
 /// A pure instruction as a key: its text would do, this is cheaper.

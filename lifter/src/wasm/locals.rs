@@ -82,8 +82,8 @@ impl Locals {
 }
 
 /// Parameters ↔ arguments.
-fn hints(unit: &Unit) -> std::collections::HashMap<Value, Vec<Value>> {
-    let mut hints = std::collections::HashMap::<Value, Vec<Value>>::new();
+fn hints(unit: &Unit) -> rustc_hash::FxHashMap<Value, Vec<Value>> {
+    let mut hints = rustc_hash::FxHashMap::<Value, Vec<Value>>::default();
     for block in unit.reachable() {
         for edge in unit.func.block(block).term.iter().flat_map(Term::edges) {
             for (&param, &arg) in unit.func.block(edge.to).params.iter().zip(&edge.args) {

@@ -1,16 +1,17 @@
 //! Guest addresses become Wasm memory indices, explicitly, so that what several accesses share is computed once.
 
-use std::collections::HashMap;
 
 use hoist_x86::boundary::{MMAP_MIN_ADDR, NULL_PAGE};
 use hoist_x86::ir::{BinOp, BlockId, Func, Inst, Value};
+
+use rustc_hash::FxHashMap;
 
 use crate::unit::Unit;
 
 /// After this pass an access to `addr + disp` means the Wasm address `addr` with the memory offset `disp`.
 pub fn run(unit: &mut Unit) {
     for block in unit.reachable() {
-        Lower { func: &mut unit.func, out: Vec::new(), bases: HashMap::new() }.block(block);
+        Lower { func: &mut unit.func, out: Vec::new(), bases: FxHashMap::default() }.block(block);
     }
 }
 
@@ -18,7 +19,7 @@ struct Lower<'f> {
     func: &'f mut Func,
     out: Vec<Value>,
     /// `addr + constant` that the block has computed.
-    bases: HashMap<(Value, i32), Value>,
+    bases: FxHashMap<(Value, i32), Value>,
 }
 
 impl Lower<'_> {
