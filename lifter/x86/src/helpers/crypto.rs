@@ -48,12 +48,8 @@ const fn columns(table: &[u8; 256], factors: [u8; 4]) -> [u32; 256] {
     let mut n = 0;
     while n < 256 {
         let s = table[n];
-        columns[n] = u32::from_le_bytes([
-            product(s, factors[0]),
-            product(s, factors[1]),
-            product(s, factors[2]),
-            product(s, factors[3]),
-        ]);
+        columns[n] =
+            u32::from_le_bytes([product(s, factors[0]), product(s, factors[1]), product(s, factors[2]), product(s, factors[3])]);
         n += 1;
     }
     columns
@@ -77,9 +73,9 @@ fn unshift_rows(state: u128) -> [[u8; 4]; 4] {
 }
 
 fn mix(columns: [[u8; 4]; 4], table: &[u32; 256]) -> u128 {
-    from_dwords(columns.map(|column| {
-        (0..4).fold(0, |sum, row| sum ^ table[usize::from(column[row])].rotate_left(8 * row as u32))
-    }))
+    from_dwords(
+        columns.map(|column| (0..4).fold(0, |sum, row| sum ^ table[usize::from(column[row])].rotate_left(8 * row as u32))),
+    )
 }
 
 fn substitute(columns: [[u8; 4]; 4], table: &[u8; 256]) -> u128 {
@@ -114,7 +110,8 @@ pub fn aes_mix(state: u128) -> u128 {
 
 /// AESKEYGENASSIST.
 pub fn aes_key_assist(state: u128, constant: u32) -> u128 {
-    let [_, one, _, three] = dwords(state).map(|word| u32::from_le_bytes(word.to_le_bytes().map(|byte| S_BOX[usize::from(byte)])));
+    let [_, one, _, three] =
+        dwords(state).map(|word| u32::from_le_bytes(word.to_le_bytes().map(|byte| S_BOX[usize::from(byte)])));
     from_dwords([one, one.rotate_right(8) ^ constant, three, three.rotate_right(8) ^ constant])
 }
 
@@ -189,12 +186,7 @@ pub fn sha256_message_1(x: u128, y: u128) -> u128 {
     let [w0, w1, w2, w3] = dwords(x);
     let [w4, ..] = dwords(y);
     let sigma = |w: u32| w.rotate_right(7) ^ w.rotate_right(18) ^ w >> 3;
-    from_dwords([
-        w0.wrapping_add(sigma(w1)),
-        w1.wrapping_add(sigma(w2)),
-        w2.wrapping_add(sigma(w3)),
-        w3.wrapping_add(sigma(w4)),
-    ])
+    from_dwords([w0.wrapping_add(sigma(w1)), w1.wrapping_add(sigma(w2)), w2.wrapping_add(sigma(w3)), w3.wrapping_add(sigma(w4))])
 }
 
 /// SHA256MSG2.

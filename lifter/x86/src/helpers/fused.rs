@@ -74,10 +74,8 @@ fn fused<F: Format>(a: u64, b: u64, c: u64, control: u32, lane: usize) -> u64 {
         // 0 + c: a zero keeps its sign only if both have it.
         return if addend == 0 { product_sign & c } else { c };
     }
-    let (sign, magnitude, exponent) = add(
-        (product_sign, product, a_exponent + b_exponent),
-        (c & F::SIGN, u128::from(addend), c_exponent),
-    );
+    let (sign, magnitude, exponent) =
+        add((product_sign, product, a_exponent + b_exponent), (c & F::SIGN, u128::from(addend), c_exponent));
     if magnitude == 0 { 0 } else { sign | round::<F>(magnitude, exponent) }
 }
 

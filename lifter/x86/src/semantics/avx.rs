@@ -272,4 +272,3 @@ fn shift_lanes(b: &mut Builder<'_>, i: &Instruction, control: i32) {
         b.helper(Helper::ShiftLanes, &[x, y, control])
     });
 }
-

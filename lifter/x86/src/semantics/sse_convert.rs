@@ -98,10 +98,12 @@ fn packed(mnemonic: M) -> Option<Row> {
     Some(match mnemonic {
         M::Cvtdq2ps | M::Vcvtdq2ps => |b, i| b.lanes1(i, UnOp::F32x4ConvertI32x4S),
         M::Cvttps2dq | M::Vcvttps2dq => |b, i| b.packed1(i, truncate_singles),
-        M::Cvtps2dq | M::Vcvtps2dq => |b, i| b.packed1(i, |b, x| {
-            let rounded = b.helper(Helper::RoundF32x4, &[x]);
-            truncate_singles(b, rounded)
-        }),
+        M::Cvtps2dq | M::Vcvtps2dq => |b, i| {
+            b.packed1(i, |b, x| {
+                let rounded = b.helper(Helper::RoundF32x4, &[x]);
+                truncate_singles(b, rounded)
+            })
+        },
         M::Cvtdq2pd | M::Vcvtdq2pd => |b, i| widen(b, i, UnOp::F64x2ConvertLowI32x4S),
         M::Cvtps2pd | M::Vcvtps2pd => |b, i| widen(b, i, UnOp::F64x2PromoteLowF32x4),
         M::Cvtpd2ps | M::Vcvtpd2ps => |b, i| narrow(b, i, |b, x| b.un(UnOp::F32x4DemoteF64x2Zero, x)),
@@ -190,10 +192,12 @@ fn mmx(mnemonic: M) -> Option<Row> {
         },
         M::Cvtpi2pd => |b, i| widen(b, i, UnOp::F64x2ConvertLowI32x4S),
         M::Cvttps2pi => |b, i| b.packed1(i, truncate_singles),
-        M::Cvtps2pi => |b, i| b.packed1(i, |b, x| {
-            let rounded = b.helper(Helper::RoundF32x4, &[x]);
-            truncate_singles(b, rounded)
-        }),
+        M::Cvtps2pi => |b, i| {
+            b.packed1(i, |b, x| {
+                let rounded = b.helper(Helper::RoundF32x4, &[x]);
+                truncate_singles(b, rounded)
+            })
+        },
         M::Cvttpd2pi => |b, i| b.packed1(i, truncate_doubles),
         M::Cvtpd2pi => |b, i| b.packed1(i, round_doubles),
         _ => return None,

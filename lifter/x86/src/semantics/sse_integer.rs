@@ -120,8 +120,12 @@ fn products(mnemonic: M) -> Option<Row> {
         M::Pmullw | M::Vpmullw => |b, i| b.lanes(i, I16x8Mul),
         M::Pmulld | M::Vpmulld => |b, i| b.lanes(i, I32x4Mul),
         M::Pmaddwd | M::Vpmaddwd => |b, i| b.lanes(i, I32x4DotI16x8S),
-        M::Pmulhw | M::Vpmulhw => |b, i| b.packed2(i, |b, x, y| high_products(b, x, y, I32x4ExtMulLowI16x8S, I32x4ExtMulHighI16x8S)),
-        M::Pmulhuw | M::Vpmulhuw => |b, i| b.packed2(i, |b, x, y| high_products(b, x, y, I32x4ExtMulLowI16x8U, I32x4ExtMulHighI16x8U)),
+        M::Pmulhw | M::Vpmulhw => {
+            |b, i| b.packed2(i, |b, x, y| high_products(b, x, y, I32x4ExtMulLowI16x8S, I32x4ExtMulHighI16x8S))
+        }
+        M::Pmulhuw | M::Vpmulhuw => {
+            |b, i| b.packed2(i, |b, x, y| high_products(b, x, y, I32x4ExtMulLowI16x8U, I32x4ExtMulHighI16x8U))
+        }
         M::Pmuludq | M::Vpmuludq => |b, i| b.packed2(i, |b, x, y| even_products(b, x, y, I64x2ExtMulLowI32x4U)),
         M::Pmuldq | M::Vpmuldq => |b, i| b.packed2(i, |b, x, y| even_products(b, x, y, I64x2ExtMulLowI32x4S)),
         M::Pmulhrsw | M::Vpmulhrsw => |b, i| b.packed2(i, rounded_products),

@@ -216,4 +216,3 @@ fn clear_lanes(b: &mut Builder<'_>, vector: Value, lanes: u8) -> Value {
     let keep = b.v128(keep);
     b.bin(BinOp::V128And, vector, keep)
 }
-

@@ -179,17 +179,13 @@ fn extensions(mnemonic: M) -> Option<Row> {
     Some(match mnemonic {
         M::Pmovzxbw | M::Vpmovzxbw => |b, i| extend(b, i, 2, &[I16x8ExtendLowI8x16U]),
         M::Pmovzxbd | M::Vpmovzxbd => |b, i| extend(b, i, 4, &[I16x8ExtendLowI8x16U, I32x4ExtendLowI16x8U]),
-        M::Pmovzxbq | M::Vpmovzxbq => {
-            |b, i| extend(b, i, 8, &[I16x8ExtendLowI8x16U, I32x4ExtendLowI16x8U, I64x2ExtendLowI32x4U])
-        }
+        M::Pmovzxbq | M::Vpmovzxbq => |b, i| extend(b, i, 8, &[I16x8ExtendLowI8x16U, I32x4ExtendLowI16x8U, I64x2ExtendLowI32x4U]),
         M::Pmovzxwd | M::Vpmovzxwd => |b, i| extend(b, i, 2, &[I32x4ExtendLowI16x8U]),
         M::Pmovzxwq | M::Vpmovzxwq => |b, i| extend(b, i, 4, &[I32x4ExtendLowI16x8U, I64x2ExtendLowI32x4U]),
         M::Pmovzxdq | M::Vpmovzxdq => |b, i| extend(b, i, 2, &[I64x2ExtendLowI32x4U]),
         M::Pmovsxbw | M::Vpmovsxbw => |b, i| extend(b, i, 2, &[I16x8ExtendLowI8x16S]),
         M::Pmovsxbd | M::Vpmovsxbd => |b, i| extend(b, i, 4, &[I16x8ExtendLowI8x16S, I32x4ExtendLowI16x8S]),
-        M::Pmovsxbq | M::Vpmovsxbq => {
-            |b, i| extend(b, i, 8, &[I16x8ExtendLowI8x16S, I32x4ExtendLowI16x8S, I64x2ExtendLowI32x4S])
-        }
+        M::Pmovsxbq | M::Vpmovsxbq => |b, i| extend(b, i, 8, &[I16x8ExtendLowI8x16S, I32x4ExtendLowI16x8S, I64x2ExtendLowI32x4S]),
         M::Pmovsxwd | M::Vpmovsxwd => |b, i| extend(b, i, 2, &[I32x4ExtendLowI16x8S]),
         M::Pmovsxwq | M::Vpmovsxwq => |b, i| extend(b, i, 4, &[I32x4ExtendLowI16x8S, I64x2ExtendLowI32x4S]),
         M::Pmovsxdq | M::Vpmovsxdq => |b, i| extend(b, i, 2, &[I64x2ExtendLowI32x4S]),
