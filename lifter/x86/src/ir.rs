@@ -9,7 +9,7 @@
 //!   add a constant displacement modulo 2³².
 //! - Control stays inside a function by [`Term::Jump`], [`Term::Branch`] and [`Term::Switch`], and leaves it by [`Term::Exit`].
 //!
-//! Invariants, checked by [`crate::verify`]: every operand is defined before its use (in its block or, after `ssa`, in a
+//! Invariants, checked by [`crate::verify`]: every operand is defined before its use (in its block or in a
 //! dominator), has the type its operation wants, and every block has a terminator.
 
 use alloc::vec::Vec;

@@ -8,9 +8,11 @@ extern crate alloc;
 
 pub mod boundary;
 pub mod builder;
+pub mod decode;
 pub mod flags;
 pub mod helper;
 pub mod helpers;
+pub mod interpreter;
 pub mod ir;
 pub mod manifest;
 pub mod ops;
@@ -19,5 +21,6 @@ pub mod reg;
 pub mod semantics;
 pub mod state;
 pub mod vector;
+pub mod verify;
 
 pub use iced_x86;

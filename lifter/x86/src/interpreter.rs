@@ -1,0 +1,333 @@
+//! Runs guest code that was not lifted: blocks of instructions are translated by [`crate::semantics`] when control first
+//! comes to them, compiled to steps and kept.
+//!
+//! Code that the guest writes or rewrites needs no notice: a block keeps a copy of its bytes and is only run while memory
+//! still holds the same. (Not modelled: an instruction that rewrites a later one of its own block, before it runs.)
+
+mod compile;
+mod float;
+mod scalar;
+mod steps;
+#[cfg(test)]
+mod tests;
+mod vector;
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use iced_x86::Instruction;
+
+use crate::boundary::Vector;
+use crate::builder::Builder;
+use crate::decode::{MAX_LENGTH, Undecodable, instruction, straight};
+use crate::helper::Memory;
+use crate::ir::{Edge, Exit, Func, Target, Term, Value};
+use crate::semantics::translate;
+use crate::state::CpuState;
+use steps::{Code, Part};
+
+/// Why the interpreter stopped. All registers and flags are in the [`CpuState`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stop {
+    /// The caller said to stop before the block at this address.
+    At(u32),
+    /// SYSCALL; goes on at `next`.
+    Syscall { next: u32 },
+    /// A processor exception at the instruction at `at` (for INT3 the address after it).
+    Exception { vector: Vector, at: u32 },
+    /// No meaning is known for the instruction at `at`, which begins with `bytes`: the kernel raises #UD and can report it.
+    Unknown { at: u32, bytes: [u8; MAX_LENGTH] },
+}
+
+/// What was done so far.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Stats {
+    /// Blocks and guest instructions that ran. (A repeated string instruction is one.)
+    pub blocks: u64,
+    pub instructions: u64,
+    /// Blocks that were translated, again after the code changed included.
+    pub translated: u64,
+}
+
+/// Translated blocks and counters. Holds no guest state: one serves all tasks of an address space.
+pub struct Interpreter {
+    /// By [`cache_index`] of the pc; another block with the same index replaces one.
+    cache: Vec<Option<Box<Block>>>,
+    pub stats: Stats,
+}
+
+/// Guest instructions from one address to the first that ends a block.
+struct Block {
+    pc: u32,
+    /// The code that was translated.
+    bytes: Box<[u8]>,
+    instructions: u32,
+    code: Code,
+}
+
+/// A block that ran, and the part of it that left; the flags' tail of that part has yet to run.
+struct Left {
+    block: Box<Block>,
+    part: usize,
+}
+
+const CACHE_BITS: u32 = 13;
+/// A block ends after so many instructions, if not before.
+const MAX_INSTRUCTIONS: usize = 64;
+/// And when its IR has grown to this; values are numbered with 16 bits.
+const MAX_VALUES: usize = 8192;
+/// A block begins in one page of guest memory, and only its last instruction reaches into the next.
+const PAGE: u32 = 4096;
+
+fn cache_index(pc: u32) -> usize {
+    (pc.wrapping_mul(0x9e37_79b1) >> (32 - CACHE_BITS)) as usize
+}
+
+impl Default for Interpreter {
+    fn default() -> Interpreter {
+        Interpreter::new()
+    }
+}
+
+impl Interpreter {
+    pub fn new() -> Interpreter {
+        let mut cache = Vec::new();
+        cache.resize_with(1 << CACHE_BITS, || None);
+        Interpreter { cache, stats: Stats::default() }
+    }
+
+    /// Forgets the blocks whose code lies in this range of guest addresses. Only frees memory: changed code is
+    /// noticed without it.
+    pub fn invalidate(&mut self, range: Range<u32>) {
+        for entry in &mut self.cache {
+            let gone = entry.as_ref().is_some_and(|block| {
+                block.pc < range.end && block.pc.saturating_add(block.bytes.len() as u32) > range.start
+            });
+            if gone {
+                *entry = None;
+            }
+        }
+    }
+
+    /// Runs from `pc` until an event. `stop_before` is asked before each block, the first too: whether to stop there, because the
+    /// code is lifted, not mapped executable, or a budget is used up.
+    pub fn run(
+        &mut self,
+        cpu: &mut CpuState,
+        memory: &mut impl Memory,
+        pc: u32,
+        mut stop_before: impl FnMut(u32) -> bool,
+    ) -> Stop {
+        let mut pc = pc;
+        let mut last: Option<Left> = None;
+        loop {
+            if stop_before(pc) {
+                self.settle(last, cpu, memory);
+                return Stop::At(pc);
+            }
+            let mut block = match self.enter(&mut last, cpu, memory, pc) {
+                Ok(block) => block,
+                Err(stop) => {
+                    self.settle(last, cpu, memory);
+                    return stop;
+                }
+            };
+            self.stats.blocks += 1;
+            self.stats.instructions += u64::from(block.instructions);
+            let (part, exit) = block.code.run(cpu, memory);
+            let slots = &block.code.slots;
+            let value = |value: Value| slots[value.0 as usize] as u32;
+            let target = |to: Target| match to {
+                Target::Pc(pc) => pc,
+                Target::Value(v) => value(v),
+            };
+            let next = match exit {
+                Exit::Jump(to) | Exit::Call { to, .. } => Ok(target(to)),
+                Exit::Return(to) => Ok(value(to)),
+                Exit::Syscall { next } => Err(Stop::Syscall { next }),
+                Exit::Exception { vector, at } => Err(Stop::Exception { vector, at }),
+                Exit::Interpret { at } => Err(unknown(memory, at)),
+            };
+            let left = Left { block, part };
+            match next {
+                Ok(next) => {
+                    pc = next;
+                    last = Some(left);
+                }
+                Err(stop) => {
+                    self.settle(Some(left), cpu, memory);
+                    return stop;
+                }
+            }
+        }
+    }
+
+    /// The block at `pc`, out of the cache or translated. The flags that `last` left are written if this block may read them.
+    fn enter(
+        &mut self,
+        last: &mut Option<Left>,
+        cpu: &mut CpuState,
+        memory: &mut impl Memory,
+        pc: u32,
+    ) -> Result<Box<Block>, Stop> {
+        let own = last.as_ref().is_some_and(|left| left.block.pc == pc);
+        let cached = if own { None } else { self.cache[cache_index(pc)].take_if(|block| block.pc == pc) };
+        let bytes = match (&cached, &last) {
+            (Some(block), _) => &block.bytes,
+            (None, Some(left)) if own => &left.block.bytes,
+            _ => &Box::default(),
+        };
+        if bytes.is_empty() || !memory.matches(pc, bytes) {
+            let block = Block::translate(memory, pc)?;
+            self.stats.translated += 1;
+            self.leave(last.take(), block.code.flags_wanted, cpu, memory);
+            return Ok(block);
+        }
+        match (cached, last.take()) {
+            (Some(block), left) => {
+                self.leave(left, block.code.flags_wanted, cpu, memory);
+                Ok(block)
+            }
+            (None, Some(mut left)) => {
+                left.write_flags(left.block.code.flags_wanted, cpu, memory);
+                Ok(left.block)
+            }
+            (None, None) => Err(unknown(memory, pc)),
+        }
+    }
+
+    /// Writes the flags of a block that ran if they are among `wanted`, and puts it back.
+    fn leave(&mut self, left: Option<Left>, wanted: u8, cpu: &mut CpuState, memory: &mut impl Memory) {
+        if let Some(mut left) = left {
+            left.write_flags(wanted, cpu, memory);
+            let index = cache_index(left.block.pc);
+            self.cache[index] = Some(left.block);
+        }
+    }
+
+    fn settle(&mut self, left: Option<Left>, cpu: &mut CpuState, memory: &mut impl Memory) {
+        const ALL: u8 = u8::MAX;
+        self.leave(left, ALL, cpu, memory);
+    }
+}
+
+impl Left {
+    fn write_flags(&mut self, wanted: u8, cpu: &mut CpuState, memory: &mut impl Memory) {
+        let Code { slots, parts, .. } = &mut self.block.code;
+        let part = &parts[self.part];
+        if part.tail_flags & wanted != 0 {
+            steps::run(&part.tail, slots, cpu, memory);
+        }
+    }
+}
+
+impl Code {
+    /// Runs from the first block to an exit: the number of the last part and the exit, values in it being slots.
+    fn run(&mut self, cpu: &mut CpuState, memory: &mut impl Memory) -> (usize, Exit) {
+        let Code { slots, parts, .. } = self;
+        let mut at = 0;
+        loop {
+            let Part { main, term, .. } = &parts[at];
+            steps::run(main, slots, cpu, memory);
+            let slot = |value: &Value| slots[value.0 as usize] as u32;
+            let edge = match term {
+                Term::Exit(exit) => return (at, *exit),
+                Term::Jump(edge) => edge,
+                Term::Branch { cond, yes, no } => {
+                    if slot(cond) != 0 {
+                        yes
+                    } else {
+                        no
+                    }
+                }
+                Term::Switch { index, targets, default } => targets.get(slot(index) as usize).unwrap_or(default),
+            };
+            pass_arguments(edge, parts, slots);
+            at = edge.to.0 as usize;
+        }
+    }
+}
+
+/// Sets the parameters of the block that an edge goes to, all at once.
+fn pass_arguments(edge: &Edge, parts: &[Part], slots: &mut [u128]) {
+    if edge.args.is_empty() {
+        return;
+    }
+    let values: Vec<u128> = edge.args.iter().map(|arg| slots[arg.0 as usize]).collect();
+    for (&param, value) in parts[edge.to.0 as usize].params.iter().zip(values) {
+        slots[usize::from(param)] = value;
+    }
+}
+
+fn unknown(memory: &mut impl Memory, at: u32) -> Stop {
+    let mut bytes = [0; MAX_LENGTH];
+    let in_page = ((PAGE - at % PAGE) as usize).min(MAX_LENGTH);
+    memory.fetch(at, &mut bytes[..in_page]);
+    Stop::Unknown { at, bytes }
+}
+
+impl Block {
+    /// Translates from `pc` to the first instruction that ends a block, that has no meaning, or that is one too many.
+    fn translate(memory: &mut impl Memory, pc: u32) -> Result<Box<Block>, Stop> {
+        const WINDOW: usize = 256;
+        let mut window = [0; WINDOW];
+        let in_page = ((PAGE - pc % PAGE) as usize).min(WINDOW);
+        memory.fetch(pc, &mut window[..in_page]);
+        let (mut func, mut length, mut instructions) = translate_block(&window[..in_page], pc);
+        if instructions == 0 && in_page < MAX_LENGTH {
+            // The next page is read only for an instruction that may reach into it.
+            if instruction(&window[..in_page], pc) == Err(Undecodable::Truncated) {
+                memory.fetch(pc.wrapping_add(in_page as u32), &mut window[in_page..MAX_LENGTH]);
+                let length_of_one = instruction(&window[..MAX_LENGTH], pc).map_or(0, |instr| instr.len());
+                (func, length, instructions) = translate_block(&window[..length_of_one], pc);
+            }
+        }
+        if instructions == 0 {
+            return Err(unknown(memory, pc));
+        }
+        let bytes = window[..length].into();
+        Ok(Box::new(Block { pc, bytes, instructions, code: compile::compile(func) }))
+    }
+}
+
+/// IR of the instructions that stand at `pc`, up to the end of a block or of the bytes; how many bytes and instructions they are.
+fn translate_block(code: &[u8], pc: u32) -> (Func, usize, u32) {
+    let labels = BTreeMap::new();
+    let mut func = Func::new();
+    let block = func.add_block(pc);
+    let mut builder = Builder::new(&mut func, block, &labels);
+    let (mut length, mut count) = (0, 0);
+    for instr in straight(code, pc).take(MAX_INSTRUCTIONS) {
+        let Ok(instr) = instr else { break };
+        if builder.func.insts.len() > MAX_VALUES || !translate(&mut builder, &instr) {
+            break;
+        }
+        length += instr.len();
+        count += 1;
+        if builder.is_terminated() {
+            break;
+        }
+    }
+    if !builder.is_terminated() {
+        builder.goto(pc.wrapping_add(length as u32));
+    }
+    (func, length, count)
+}
+
+/// IR of one instruction as the interpreter runs it: one that does not end a block goes on at the next address. `None` if it has no
+/// meaning.
+pub fn translate_one(instr: &Instruction) -> Option<Func> {
+    let labels = BTreeMap::new();
+    let mut func = Func::new();
+    let block = func.add_block(instr.ip() as u32);
+    let mut builder = Builder::new(&mut func, block, &labels);
+    if !translate(&mut builder, instr) {
+        return None;
+    }
+    if !builder.is_terminated() {
+        builder.goto(instr.next_ip() as u32);
+    }
+    Some(func)
+}

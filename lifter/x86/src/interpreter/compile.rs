@@ -1,0 +1,201 @@
+//! IR of a few guest instructions → steps that run quickly.
+//!
+//! Three things make the difference to running the IR as it is: registers are forwarded within a block, values that nobody uses
+//! go, and the status flags, which end almost every block and are almost never read by the next, are a *tail* of
+//! steps that runs only if the following block wants them (the caller decides, see [`Code::flags_wanted`]).
+
+use alloc::boxed::Box;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::steps::{Code, Part, Step};
+use crate::ir::*;
+use crate::reg::Reg;
+
+/// Bit of a status flag in a mask.
+fn flag_bit(reg: Reg) -> u8 {
+    if reg.is_status_flag() { 1 << (reg.index() - Reg::CF.index()) } else { 0 }
+}
+
+const ALL_FLAGS: u8 = 0x3f;
+
+/// Compiles a function that begins at its first block.
+pub fn compile(mut func: Func) -> Code {
+    for id in 0..func.blocks.len() {
+        forward_registers(&mut func, id);
+    }
+    let wanted = flags_live_at_entry(&func);
+    for (id, &live) in flags_live_at_exit(&func, &wanted).iter().enumerate() {
+        drop_dead_flags(&mut func, id, live);
+    }
+    let marks = mark(&func);
+    emit(&func, &marks, wanted.first().copied().unwrap_or(ALL_FLAGS))
+}
+
+/// Replaces reads of registers that the block has read or written before, and removes writes that a later one hides.
+fn forward_registers(func: &mut Func, id: usize) {
+    let insts = func.blocks[id].insts.clone();
+    let mut known: [Option<Value>; Reg::COUNT] = [None; Reg::COUNT];
+    for &value in &insts {
+        match *func.inst(value) {
+            Inst::GetReg(reg) => match known[reg.index()] {
+                Some(earlier) => func.insts[value.0 as usize] = Inst::Alias(earlier),
+                None => known[reg.index()] = Some(value),
+            },
+            Inst::SetReg(reg, new) => known[reg.index()] = Some(func.resolve(new)),
+            mut inst => {
+                inst.map_uses(|used| func.resolve(used));
+                func.insts[value.0 as usize] = inst;
+            }
+        }
+    }
+    // Helpers do not see registers, so only the end of the block does.
+    let mut written = [false; Reg::COUNT];
+    for &value in insts.iter().rev() {
+        if let Inst::SetReg(reg, new) = *func.inst(value) {
+            func.insts[value.0 as usize] =
+                if written[reg.index()] { Inst::Nop } else { Inst::SetReg(reg, func.resolve(new)) };
+            written[reg.index()] = true;
+        }
+    }
+}
+
+/// For each block the status flags that it or a successor reads before they are written. Leaving the function reads all.
+fn flags_live_at_entry(func: &Func) -> Vec<u8> {
+    let mut live = vec![0; func.blocks.len()];
+    let mut changed = true;
+    while changed {
+        changed = false;
+        for id in (0..func.blocks.len()).rev() {
+            let mut flags = live_out(func, id, &live);
+            for &value in func.blocks[id].insts.iter().rev() {
+                match func.inst(value) {
+                    Inst::GetReg(reg) => flags |= flag_bit(*reg),
+                    Inst::SetReg(reg, _) => flags &= !flag_bit(*reg),
+                    _ => {}
+                }
+            }
+            changed |= live[id] != flags;
+            live[id] = flags;
+        }
+    }
+    live
+}
+
+fn live_out(func: &Func, id: usize, live: &[u8]) -> u8 {
+    match &func.blocks[id].term {
+        Some(Term::Exit(_)) | None => ALL_FLAGS,
+        Some(term) => term.edges().fold(0, |flags, edge| flags | live[edge.to.0 as usize]),
+    }
+}
+
+fn flags_live_at_exit(func: &Func, live: &[u8]) -> Vec<u8> {
+    (0..func.blocks.len()).map(|id| live_out(func, id, live)).collect()
+}
+
+/// Removes the writes of flags that are dead at the end of the block (in a block each flag is written once by now).
+fn drop_dead_flags(func: &mut Func, id: usize, live: u8) {
+    for i in 0..func.blocks[id].insts.len() {
+        let value = func.blocks[id].insts[i];
+        if let Inst::SetReg(reg, _) = *func.inst(value)
+            && reg.is_status_flag()
+            && live & flag_bit(reg) == 0
+        {
+            func.insts[value.0 as usize] = Inst::Nop;
+        }
+    }
+}
+
+/// Who needs a value.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Need {
+    Nobody,
+    /// Only flags that are written when the function is left.
+    Tail,
+    Main,
+}
+
+/// Is it a write of a status flag right before the function is left?
+fn is_tail_root(func: &Func, block: &Block, value: Value) -> bool {
+    matches!(block.term, Some(Term::Exit(_)))
+        && matches!(func.inst(value), Inst::SetReg(reg, _) if reg.is_status_flag())
+}
+
+fn mark(func: &Func) -> Vec<Need> {
+    let mut marks = vec![Need::Nobody; func.insts.len()];
+    for block in &func.blocks {
+        if let Some(term) = &block.term {
+            term.for_each_use(|value| need(func, &mut marks, value, Need::Main));
+        }
+        for &value in &block.insts {
+            if is_tail_root(func, block, value) {
+                need(func, &mut marks, value, Need::Tail);
+            } else if func.inst(value).has_effect() {
+                need(func, &mut marks, value, Need::Main);
+            }
+        }
+    }
+    marks
+}
+
+fn need(func: &Func, marks: &mut [Need], value: Value, need_: Need) {
+    let value = func.resolve(value);
+    // What depends on the state before the tail must run before it.
+    let need_ = match func.inst(value) {
+        Inst::Load { .. } | Inst::GetReg(_) => Need::Main,
+        _ => need_,
+    };
+    if marks[value.0 as usize] >= need_ {
+        return;
+    }
+    marks[value.0 as usize] = need_;
+    func.inst(value).for_each_use(|operand| need(func, marks, operand, need_));
+}
+
+/// Numbers the values that are needed and writes the steps.
+fn emit(func: &Func, marks: &[Need], flags_wanted: u8) -> Code {
+    let mut slots = Vec::new();
+    let mut slot_of = vec![0u16; func.insts.len()];
+    // Constants first: they stand in their slots from the beginning.
+    for block in &func.blocks {
+        for &value in block.params.iter().chain(&block.insts) {
+            if marks[value.0 as usize] == Need::Nobody && !block.params.contains(&value) {
+                continue;
+            }
+            slot_of[value.0 as usize] = slots.len() as u16;
+            match *func.inst(value) {
+                Inst::I32(c) => slots.push(u128::from(c as u32)),
+                Inst::I64(c) => slots.push(u128::from(c as u64)),
+                Inst::F32(bits) => slots.push(u128::from(bits)),
+                Inst::F64(bits) => slots.push(u128::from(bits)),
+                Inst::V128(bits) => slots.push(bits),
+                _ if func.ty(value).is_some() && !matches!(func.inst(value), Inst::Alias(_)) => slots.push(0),
+                _ => {}
+            }
+        }
+    }
+    let slot = |value: Value| slot_of[func.resolve(value).0 as usize];
+    let mut parts = Vec::new();
+    for block in &func.blocks {
+        let steps = |which: Need| -> Box<[Step]> {
+            let wanted = block.insts.iter().filter(|value| marks[value.0 as usize] == which);
+            wanted.filter_map(|&value| Step::new(func.inst(value), slot_of[value.0 as usize], slot)).collect()
+        };
+        // In blocks that stay inside the function nothing is left for the tail, but a value here may serve a tail elsewhere.
+        let (mut main, mut tail) = (steps(Need::Main), steps(Need::Tail));
+        if !matches!(block.term, Some(Term::Exit(_))) && !tail.is_empty() {
+            let both = block.insts.iter().filter(|value| marks[value.0 as usize] != Need::Nobody);
+            main = both.filter_map(|&value| Step::new(func.inst(value), slot_of[value.0 as usize], slot)).collect();
+            tail = Box::default();
+        }
+        let params = block.params.iter().map(|&value| slot(value)).collect();
+        let mut term = block.term.clone().unwrap_or(Term::Exit(Exit::Interpret { at: block.pc }));
+        term.map_uses(|value| Value(u32::from(slot(value))));
+        let tail_flags = tail.iter().fold(0, |flags, step| match step {
+            Step::SetReg { reg, .. } => flags | flag_bit(*reg),
+            _ => flags,
+        });
+        parts.push(Part { main, tail, tail_flags, params, term });
+    }
+    Code { slots, parts: parts.into_boxed_slice(), flags_wanted }
+}

@@ -1,0 +1,343 @@
+//! Small pieces of code with known results.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::*;
+use crate::reg::Reg;
+use crate::verify::verify;
+
+/// User memory of one mebibyte from address 0.
+struct Ram(Vec<u8>);
+
+impl Memory for Ram {
+    fn load<const N: usize>(&mut self, addr: u32) -> [u8; N] {
+        core::array::from_fn(|i| self.0[addr as usize + i])
+    }
+    fn store<const N: usize>(&mut self, addr: u32, bytes: [u8; N]) {
+        self.0[addr as usize..][..N].copy_from_slice(&bytes);
+    }
+    fn copy(&mut self, to: u32, from: u32, len: u32) {
+        self.0.copy_within(from as usize..(from + len) as usize, to as usize);
+    }
+    fn fill(&mut self, to: u32, byte: u8, len: u32) {
+        self.0[to as usize..][..len as usize].fill(byte);
+    }
+}
+
+const CODE: u32 = 0x2000;
+const STACK: u64 = 0x8000;
+const DATA: u32 = 0x1_0000;
+
+struct Machine {
+    cpu: CpuState,
+    ram: Ram,
+    interpreter: Interpreter,
+}
+
+impl Machine {
+    fn new(code: &[u8]) -> Machine {
+        let mut machine = Machine { cpu: CpuState::default(), ram: Ram(vec![0; 1 << 20]), interpreter: Interpreter::new() };
+        machine.ram.0[CODE as usize..][..code.len()].copy_from_slice(code);
+        machine.set(Reg::RSP, STACK);
+        machine
+    }
+
+    fn set(&mut self, reg: Reg, value: u64) -> &mut Machine {
+        self.cpu.set(reg, u128::from(value));
+        self
+    }
+
+    fn get(&self, reg: Reg) -> u64 {
+        self.cpu.get(reg) as u64
+    }
+
+    /// Runs to the end of the code (UD2 is appended nowhere: a HLT or other event ends it).
+    fn run(&mut self) -> Stop {
+        let mut budget = 10_000;
+        self.interpreter.run(&mut self.cpu, &mut self.ram, CODE, |_| {
+            budget -= 1;
+            budget == 0
+        })
+    }
+
+    fn flags(&self) -> u64 {
+        self.cpu.rflags() & 0x8d5
+    }
+}
+
+const CF: u64 = 1;
+const PF: u64 = 4;
+const AF: u64 = 0x10;
+const ZF: u64 = 0x40;
+const SF: u64 = 0x80;
+const OF: u64 = 0x800;
+
+/// Runs code and a UD2 after it; checks every translation's invariants on the way.
+fn execute(code: &[u8], setup: &[(Reg, u64)]) -> Machine {
+    let mut all = code.to_vec();
+    all.extend([0x0f, 0x0b]);
+    for instr in straight(&all, CODE).flatten() {
+        if let Some(func) = translate_one(&instr) {
+            verify(&func, &[BlockId(0)]).unwrap_or_else(|broken| panic!("{:?}: {broken}", instr.code()));
+        }
+    }
+    let mut machine = Machine::new(&all);
+    for &(reg, value) in setup {
+        machine.set(reg, value);
+    }
+    let stop = machine.run();
+    let end = CODE + code.len() as u32;
+    assert_eq!(stop, Stop::Exception { vector: Vector::InvalidOpcode, at: end }, "stopped elsewhere");
+    machine
+}
+
+use crate::ir::BlockId;
+
+#[test]
+fn moves_and_widths() {
+    // mov eax, 1; mov ah, 2; mov ax, 0x1234 (after mov rbx, -1; mov bl, 0x11; mov ebx, ebx)
+    let m = execute(
+        &[0xb8, 1, 0, 0, 0, 0xb4, 2, 0x48, 0xc7, 0xc3, 0xff, 0xff, 0xff, 0xff, 0xb3, 0x11, 0x89, 0xdb],
+        &[(Reg::RAX, u64::MAX)],
+    );
+    assert_eq!(m.get(Reg::RAX), 0x201);
+    assert_eq!(m.get(Reg::RBX), 0xffff_ff11);
+    // movsx rax, ah; movzx ecx, al
+    let m = execute(&[0x0f, 0xbe, 0xcc, 0x48, 0x0f, 0xbe, 0xd0], &[(Reg::RAX, 0x80ff)]);
+    assert_eq!(m.get(Reg::RCX), 0xffff_ff80);
+    assert_eq!(m.get(Reg::RDX), u64::MAX);
+}
+
+#[test]
+fn flags_of_addition() {
+    // add al, bl
+    for (a, b, result, flags) in [
+        (0x7f, 1, 0x80, OF | SF | AF),
+        (0xff, 1, 0, CF | ZF | PF | AF),
+        (0x80, 0x80, 0, CF | ZF | PF | OF),
+        (1, 2, 3, PF),
+    ] {
+        let m = execute(&[0x00, 0xd8], &[(Reg::RAX, a), (Reg::RBX, b)]);
+        assert_eq!(m.get(Reg::RAX), result);
+        assert_eq!(m.flags(), flags, "{a:#x} + {b:#x}");
+    }
+}
+
+#[test]
+fn carries_chain() {
+    // add rax, rbx; adc rcx, rdx; sbb rsi, rsi
+    let m = execute(
+        &[0x48, 0x01, 0xd8, 0x48, 0x11, 0xd1, 0x48, 0x19, 0xf6],
+        &[(Reg::RAX, u64::MAX), (Reg::RBX, 1), (Reg::RCX, u64::MAX), (Reg::RDX, 0), (Reg::RSI, 77)],
+    );
+    assert_eq!([m.get(Reg::RAX), m.get(Reg::RCX), m.get(Reg::RSI)], [0, 0, u64::MAX]);
+    assert_eq!(m.flags(), CF | PF | AF | SF);
+}
+
+#[test]
+fn shifts_by_zero_keep_flags() {
+    // stc; shl eax, cl
+    let m = execute(&[0xf9, 0xd3, 0xe0], &[(Reg::RAX, u64::MAX), (Reg::RCX, 32)]);
+    assert_eq!(m.get(Reg::RAX), 0xffff_ffff, "a 32-bit write clears the upper half");
+    assert_eq!(m.flags(), CF);
+    let m = execute(&[0xf9, 0xd3, 0xe0], &[(Reg::RAX, 0xc000_0000), (Reg::RCX, 1)]);
+    assert_eq!(m.get(Reg::RAX), 0x8000_0000);
+    assert_eq!(m.flags(), CF | SF | PF);
+}
+
+#[test]
+fn rotates_through_carry() {
+    // stc; rcl al, 9 leaves the operand; rcr al, 1
+    let m = execute(&[0xf9, 0xc0, 0xd0, 9], &[(Reg::RAX, 0x5a)]);
+    assert_eq!((m.get(Reg::RAX), m.flags() & CF), (0x5a, CF));
+    let m = execute(&[0xf9, 0x48, 0xc1, 0xd8, 4], &[(Reg::RAX, 0xf)]);
+    assert_eq!((m.get(Reg::RAX), m.flags() & CF), (0xf000_0000_0000_0000, CF));
+    let m = execute(&[0xf9, 0x48, 0xd3, 0xd0], &[(Reg::RAX, 1 << 63), (Reg::RCX, 1)]);
+    assert_eq!((m.get(Reg::RAX), m.flags() & CF), (1, CF));
+}
+
+#[test]
+fn divisions() {
+    // xor edx, edx; div ecx
+    let m = execute(&[0x31, 0xd2, 0xf7, 0xf1], &[(Reg::RAX, 100), (Reg::RCX, 7), (Reg::RDX, 9)]);
+    assert_eq!((m.get(Reg::RAX), m.get(Reg::RDX)), (14, 2));
+    // cqo; idiv rcx
+    let m = execute(&[0x48, 0x99, 0x48, 0xf7, 0xf9], &[(Reg::RAX, -100i64 as u64), (Reg::RCX, 7)]);
+    assert_eq!((m.get(Reg::RAX), m.get(Reg::RDX)), (-14i64 as u64, -2i64 as u64));
+    // div rcx, 128 bits
+    let m = execute(&[0x48, 0xf7, 0xf1], &[(Reg::RDX, 6), (Reg::RAX, 5), (Reg::RCX, 7)]);
+    let dividend = 6u128 << 64 | 5;
+    assert_eq!((m.get(Reg::RAX), m.get(Reg::RDX)), ((dividend / 7) as u64, (dividend % 7) as u64));
+    // idiv cl: -128 / 1 in AX
+    let m = execute(&[0xf6, 0xf9], &[(Reg::RAX, 0xff80), (Reg::RCX, 1)]);
+    assert_eq!(m.get(Reg::RAX), 0x0080);
+}
+
+#[test]
+fn division_errors() {
+    let cases: [(&[u8], &[(Reg, u64)]); 6] = [
+        (&[0x31, 0xd2, 0xf7, 0xf1], &[(Reg::RAX, 1)]),
+        (&[0xf7, 0xf1], &[(Reg::RDX, 7), (Reg::RCX, 7)]),
+        (&[0x99, 0xf7, 0xf9], &[(Reg::RAX, 0x8000_0000), (Reg::RCX, 0xffff_ffff)]),
+        (&[0x48, 0x99, 0x48, 0xf7, 0xf9], &[(Reg::RAX, 1 << 63), (Reg::RCX, u64::MAX)]),
+        (&[0x48, 0xf7, 0xf9], &[(Reg::RDX, 5), (Reg::RCX, 1)]),
+        (&[0xf6, 0xf9], &[(Reg::RAX, 0x80), (Reg::RCX, 1)]),
+    ];
+    for (code, setup) in cases {
+        let mut m = Machine::new(code);
+        setup.iter().for_each(|&(reg, value)| {
+            m.set(reg, value);
+        });
+        let before = m.get(Reg::RAX);
+        let Stop::Exception { vector: Vector::DivideError, at } = m.run() else { panic!("{code:x?} did not fault") };
+        assert_eq!(m.get(Reg::RAX), before);
+        let last = straight(code, CODE).last().unwrap().unwrap();
+        assert_eq!(at, last.ip() as u32);
+    }
+}
+
+#[test]
+fn strings() {
+    let data = u64::from(DATA);
+    // rep movsb, disjoint, then with the destination one byte into the source: the first byte spreads
+    let mut m = Machine::new(&[0xf3, 0xa4, 0x0f, 0x0b]);
+    m.ram.0[DATA as usize..][..4].copy_from_slice(b"abcd");
+    m.set(Reg::RSI, data).set(Reg::RDI, data + 1).set(Reg::RCX, 5).run();
+    assert_eq!(&m.ram.0[DATA as usize..][..6], b"aaaaaa");
+    assert_eq!([m.get(Reg::RSI), m.get(Reg::RDI), m.get(Reg::RCX)], [data + 5, data + 6, 0]);
+    // std; rep stosd
+    let mut m = Machine::new(&[0xfd, 0xf3, 0xab, 0x0f, 0x0b]);
+    m.set(Reg::RAX, 0x0403_0201).set(Reg::RDI, data + 8).set(Reg::RCX, 2).run();
+    assert_eq!(&m.ram.0[DATA as usize + 4..][..8], &[1, 2, 3, 4, 1, 2, 3, 4]);
+    assert_eq!(m.get(Reg::RDI), data);
+    // repne scasb finds the end of a string
+    let mut m = Machine::new(&[0xf2, 0xae, 0x0f, 0x0b]);
+    m.ram.0[DATA as usize..][..5].copy_from_slice(b"text\0");
+    m.set(Reg::RDI, data).set(Reg::RCX, u64::MAX).run();
+    assert_eq!(m.get(Reg::RCX), u64::MAX - 5);
+    assert_eq!(m.flags() & ZF, ZF);
+    // repe cmpsb with rcx = 0 leaves the flags; stc before
+    let m = execute(&[0xf9, 0xf3, 0xa6], &[(Reg::RSI, data), (Reg::RDI, data)]);
+    assert_eq!(m.flags(), CF);
+}
+
+#[test]
+fn calls_and_loops() {
+    // call +2; ud2; pop rax
+    let mut m = Machine::new(&[0xe8, 2, 0, 0, 0, 0x0f, 0x0b, 0x58, 0xc3]);
+    m.ram.store(STACK as u32, u64::from(CODE + 100).to_le_bytes());
+    m.ram.store(CODE + 100, [0xccu8]);
+    assert_eq!(m.run(), Stop::Exception { vector: Vector::Breakpoint, at: CODE + 101 });
+    assert_eq!(m.get(Reg::RAX), u64::from(CODE + 5));
+    assert_eq!(m.get(Reg::RSP), STACK + 8);
+    // sum 1..=10: add eax, ecx; dec ecx; jnz
+    let m = execute(&[0x01, 0xc8, 0xff, 0xc9, 0x75, 0xfa], &[(Reg::RCX, 10)]);
+    assert_eq!(m.get(Reg::RAX), 55);
+    assert_eq!(m.flags(), ZF | PF);
+    // loop with rcx
+    let m = execute(&[0xff, 0xc0, 0xe2, 0xfc], &[(Reg::RCX, 10)]);
+    assert_eq!(m.get(Reg::RAX), 10);
+}
+
+#[test]
+fn flags_cross_blocks() {
+    // cmp eax, ebx; jmp +0; setl cl; setb dl
+    let m = execute(
+        &[0x39, 0xd8, 0xeb, 0x00, 0x0f, 0x9c, 0xc1, 0x0f, 0x92, 0xc2],
+        &[(Reg::RAX, 0xffff_ffff), (Reg::RBX, 1)],
+    );
+    assert_eq!((m.get(Reg::RCX), m.get(Reg::RDX)), (1, 0));
+    // mov [mem], then compare memory, change it, jump: the flags are of the old value
+    // cmp dword [rbx], 5; mov dword [rbx], 6; jmp +0; sete al
+    let mut m = Machine::new(&[0x83, 0x3b, 5, 0xc7, 0x03, 6, 0, 0, 0, 0xeb, 0, 0x0f, 0x94, 0xc0, 0x0f, 0x0b]);
+    m.ram.store(DATA, 5u32.to_le_bytes());
+    m.set(Reg::RBX, u64::from(DATA)).run();
+    assert_eq!(m.get(Reg::RAX), 1);
+}
+
+#[test]
+fn syscall_saves_rip_and_rflags() {
+    // stc; syscall
+    let mut m = Machine::new(&[0xf9, 0x0f, 0x05]);
+    assert_eq!(m.run(), Stop::Syscall { next: CODE + 3 });
+    assert_eq!((m.get(Reg::RCX), m.get(Reg::R11)), (u64::from(CODE) + 3, 0x203));
+}
+
+#[test]
+fn rewritten_code_is_noticed() {
+    // mov byte [CODE + 9], 7; jmp +0; mov al, 1
+    let mut m = Machine::new(&[0xc6, 0x03, 7, 0xeb, 0x00, 0xb0, 1, 0x0f, 0x0b]);
+    m.set(Reg::RBX, u64::from(DATA)).run();
+    assert_eq!(m.get(Reg::RAX), 1);
+    m.set(Reg::RBX, u64::from(CODE) + 6).run();
+    assert_eq!(m.get(Reg::RAX), 7);
+    let translated = m.interpreter.stats.translated;
+    m.run();
+    assert_eq!(m.interpreter.stats.translated, translated);
+}
+
+#[test]
+fn instructions_may_cross_pages() {
+    let at = CODE + PAGE - 2;
+    let mut m = Machine::new(&[]);
+    // mov eax, 0x11223344; ud2
+    m.ram.0[at as usize..][..7].copy_from_slice(&[0xb8, 0x44, 0x33, 0x22, 0x11, 0x0f, 0x0b]);
+    let stop = m.interpreter.run(&mut m.cpu, &mut m.ram, at, |_| false);
+    assert_eq!(stop, Stop::Exception { vector: Vector::InvalidOpcode, at: at + 5 });
+    assert_eq!(m.get(Reg::RAX), 0x1122_3344);
+}
+
+#[test]
+fn unknown_instructions_are_reported() {
+    let mut m = Machine::new(&[0x90, 0x06]);
+    let Stop::Unknown { at, bytes } = m.run() else { panic!("06H is no instruction in 64-bit mode") };
+    assert_eq!((at, bytes[0]), (CODE + 1, 0x06));
+}
+
+#[test]
+fn cpuid_announces_v2() {
+    // mov eax, 1; cpuid
+    let m = execute(&[0xb8, 1, 0, 0, 0, 0x0f, 0xa2], &[]);
+    let ecx = m.get(Reg::RCX);
+    for bit in [0, 9, 13, 19, 20, 23] {
+        assert_eq!(ecx >> bit & 1, 1, "bit {bit}");
+    }
+    for (bit, name) in [(27, "OSXSAVE"), (28, "AVX"), (30, "RDRAND"), (12, "FMA")] {
+        assert_eq!(ecx >> bit & 1, 0, "{name}");
+    }
+}
+
+macro_rules! all_operations {
+    ($($name:ident: $a:ident -> $r:ident,)*) => { [$(crate::ops::UnOp::$name,)*] };
+    ($($name:ident: ($a:ident, $b:ident) -> $r:ident,)*) => { [$(crate::ops::BinOp::$name,)*] };
+}
+
+/// Each operation has a meaning, and one that fits its type.
+#[test]
+fn every_operation_runs() {
+    let fits = |ty: crate::ir::Type, bits: u128| match ty {
+        crate::ir::Type::I32 | crate::ir::Type::F32 => bits >> 32 == 0,
+        crate::ir::Type::I64 | crate::ir::Type::F64 => bits >> 64 == 0,
+        crate::ir::Type::V128 => true,
+    };
+    let (a, b) = (0x8123_4567_89ab_cdef_fedc_ba98_7654_3210, 0x0011_2233_4455_6677_8899_aabb_ccdd_eeff);
+    for op in crate::unary_ops!(all_operations) {
+        assert!(fits(op.result(), scalar::unary(op, a)), "{op:?}");
+    }
+    for op in crate::binary_ops!(all_operations) {
+        assert!(fits(op.result(), scalar::binary(op, a, b)), "{op:?}");
+    }
+}
+
+#[test]
+fn nans_are_those_of_sse() {
+    use float::{demote, double, promote, single};
+    let (signalling, quiet) = (0x7f80_0001, 0x7fc0_1234);
+    assert_eq!(single::add(signalling, quiet), 0x7fc0_0001);
+    assert_eq!(single::add(0x3f80_0000, signalling), 0x7fc0_0001);
+    assert_eq!(single::sub(0x7f80_0000, 0x7f80_0000), 0xffc0_0000);
+    assert_eq!(double::sqrt((-1.0f64).to_bits()), 0xfff8_0000_0000_0000);
+    assert_eq!(promote(signalling), 0x7ff8_0000_2000_0000);
+    assert_eq!(demote(0xfff0_0000_2000_0000), 0xffc0_0001);
+}
