@@ -16,6 +16,7 @@ mod code;
 mod explore;
 mod extents;
 mod layout;
+mod noreturn;
 mod pointers;
 mod search;
 mod sweep;
@@ -47,7 +48,8 @@ pub struct Function {
     /// Block starts inside this function that control may reach from anywhere: what data or other functions refer to, targets of computed
     /// gotos whose table is not known, landing pads of exceptions.
     pub labels: BTreeSet<u32>,
-    /// Block starts after calls and system calls: resume points.
+    /// Block starts after calls and system calls: resume points. A call whose return address is not here does not come back, as
+    /// far as can be known.
     pub returns: BTreeSet<u32>,
 }
 

@@ -6,6 +6,7 @@ use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKi
 
 use super::code::{CALLED, Code, END, LEADER, LEN, RETURN};
 use super::extents::Extents;
+use super::noreturn::NoReturn;
 use crate::elf::Elf;
 
 pub(super) struct Explorer<'a> {
@@ -22,14 +23,17 @@ pub(super) struct Explorer<'a> {
     pub stub_jumps: usize,
     /// Addresses of code that instructions mention.
     pub references: Vec<u32>,
+    noreturn: NoReturn,
     work: Vec<u32>,
 }
 
 impl<'a> Explorer<'a> {
     pub fn new(elf: &'a Elf<'a>) -> Explorer<'a> {
+        let code = Code::new(elf);
         Explorer {
             elf,
-            code: Code::new(elf),
+            noreturn: NoReturn::new(&code),
+            code,
             extents: Extents::new(elf),
             gap_starts: BTreeSet::new(),
             crossings: Vec::new(),
@@ -115,12 +119,13 @@ impl<'a> Explorer<'a> {
                 }
                 FlowControl::Call | FlowControl::IndirectCall => {
                     self.call(&instr);
-                    // After a call that does not return, the function may end.
-                    if extent.as_ref().is_some_and(|extent| next == extent.end) {
-                        return;
+                    // A function may also end with a call of one that is not known not to return.
+                    let returns = extent.as_ref().is_none_or(|extent| next != extent.end)
+                        && self.noreturn.call_returns(self.elf, &self.code, &instr);
+                    if returns {
+                        self.code.mark(next, LEADER | RETURN);
                     }
-                    self.code.mark(next, LEADER | RETURN);
-                    true
+                    returns
                 }
                 FlowControl::Interrupt if instr.mnemonic() == Mnemonic::Int => {
                     self.code.mark(next, LEADER | RETURN);
