@@ -4,7 +4,7 @@
 //!
 //! | module | what |
 //! | --- | --- |
-//! | [`reference`] | names as docker writes them, and transports |
+//! | [`mod@reference`] | names as docker writes them, and transports |
 //! | [`source`] | OCI layout, archives, registry: manifests and blobs, not verified yet |
 //! | [`manifest`], [`platform`] | which image; which layers |
 //! | [`config`] | how to run it |

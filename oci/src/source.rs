@@ -1,5 +1,5 @@
 //! Image sources: where manifests and blobs come from, and nothing about what they mean. What a source
-//! gives is not verified yet; [`crate::fetch`] does that for all of them.
+//! gives is not verified yet; `fetch` does that for all of them.
 
 use std::io::Read;
 
