@@ -120,6 +120,25 @@ macro_rules! helpers {
             LoadMasked = vector::load_masked(I32, I32) -> (V128), effect;
             Gather = vector::gather(I32, I32, I64, I32) -> (I64), effect;
             ShiftLanes = vector::shift_lanes(V128, V128, I32) -> (V128), pure;
+            // x87: moves (address, format), ST(i).
+            X87Load = x87::load(I32, I32) -> (), effect;
+            X87Store = x87::store(I32, I32, I32) -> (), effect;
+            X87PushRegister = x87::push_register(I32) -> (), effect;
+            X87PushConstant = x87::push_constant(I32) -> (), effect;
+            X87CopyTo = x87::copy_to(I32, I32) -> (), effect;
+            X87Exchange = x87::exchange(I32) -> (), effect;
+            X87MoveIf = x87::move_if(I32, I32) -> (), effect;
+            X87Free = x87::free(I32, I32) -> (), effect;
+            // x87: operations between registers and with memory; comparisons give ZF, PF, CF in their places.
+            X87Arith = x87::arith(I32, I32, I32, I32) -> (), effect;
+            X87ArithMemory = x87::arith_memory(I32, I32, I32) -> (), effect;
+            X87Compare = x87::compare(I32, I32) -> (I32), effect;
+            X87CompareMemory = x87::compare_memory(I32, I32, I32) -> (), effect;
+            X87Execute = x87::execute(I32) -> (), effect;
+            // x87: control and status.
+            X87ControlRead = x87::control_read() -> (I32), effect;
+            X87ControlWrite = x87::control_write(I32) -> (), effect;
+            X87StatusRead = x87::status_read() -> (I32), effect;
         }
     };
 }

@@ -7,3 +7,4 @@ pub mod fused;
 pub mod integer;
 pub mod text;
 pub mod vector;
+pub mod x87;

@@ -25,6 +25,7 @@ mod string;
 mod system;
 mod transfer;
 mod words;
+mod x87;
 
 /// Writes one instruction's meaning at the builder's current point. It leaves the block open when control goes on to the next
 /// instruction, and ends it when not.
@@ -49,6 +50,7 @@ pub fn row(mnemonic: Mnemonic) -> Option<Row> {
         .or_else(|| avx::row(mnemonic))
         .or_else(|| fma::row(mnemonic))
         .or_else(|| string::row(mnemonic))
+        .or_else(|| x87::row(mnemonic))
 }
 
 /// Translates one instruction. `false` if there is no row for it (nothing is written then).

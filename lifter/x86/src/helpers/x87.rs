@@ -1,0 +1,365 @@
+//! The x87 floating-point unit (SDM vol. 1, chapter 8).
+//!
+//! Arithmetic is in the 80-bit format with precision and rounding control; flags and NaNs are the processor's, so are the
+//! responses to unmasked exceptions as far as registers and status go. Not modelled: the pointers to the last instruction
+//! and operand (stored as zero), and #MF before the next instruction: only FWAIT raises it.
+
+use core::cmp::Ordering;
+
+use crate::helper::Memory;
+use crate::state::{CpuState, X87};
+
+mod arithmetic;
+mod context;
+mod convert;
+mod number;
+mod stack;
+
+use arithmetic::Operation;
+use context::{Context, status};
+use number::{Class, F80};
+
+use super::float::Rounding;
+
+/// A format in memory, as rows number it for helpers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum Format {
+    Single,
+    Double,
+    Extended,
+    Int16,
+    Int32,
+    Int64,
+    Decimal,
+}
+
+impl Format {
+    fn from_number(number: u32) -> Format {
+        use Format::*;
+        [Single, Double, Extended, Int16, Int32, Int64, Decimal][number as usize % 7]
+    }
+
+    fn load(self, cx: &mut Context, memory: &mut impl Memory, addr: u32) -> F80 {
+        let int = F80::from_i64;
+        match self {
+            Format::Single => convert::from_single(cx, u32::from_le_bytes(memory.load(addr))),
+            Format::Double => convert::from_double(cx, u64::from_le_bytes(memory.load(addr))),
+            Format::Extended => load_extended(memory, addr),
+            Format::Int16 => int(i64::from(i16::from_le_bytes(memory.load(addr)))),
+            Format::Int32 => int(i64::from(i32::from_le_bytes(memory.load(addr)))),
+            Format::Int64 => int(i64::from_le_bytes(memory.load(addr))),
+            Format::Decimal => {
+                let low: [u8; 8] = memory.load(addr);
+                let high: [u8; 2] = memory.load(addr.wrapping_add(8));
+                let mut bytes = [0; 10];
+                bytes[..8].copy_from_slice(&low);
+                bytes[8..].copy_from_slice(&high);
+                convert::from_decimal(bytes)
+            }
+        }
+    }
+
+    /// The bytes that `x` has in memory, in the low part.
+    fn bytes_of(self, cx: &mut Context, x: F80, rounding: Rounding) -> u128 {
+        match self {
+            Format::Single => u128::from(convert::to_single(cx, x)),
+            Format::Double => u128::from(convert::to_double(cx, x)),
+            Format::Extended => u128::from(x.sign_exponent) << 64 | u128::from(x.significand),
+            Format::Int16 => convert::to_signed(cx, x, rounding, 16) as u128,
+            Format::Int32 => convert::to_signed(cx, x, rounding, 32) as u128,
+            Format::Int64 => convert::to_signed(cx, x, rounding, 64) as u128,
+            Format::Decimal => {
+                let mut bytes = [0; 16];
+                bytes[..10].copy_from_slice(&convert::to_decimal(cx, x));
+                u128::from_le_bytes(bytes)
+            }
+        }
+    }
+
+    fn store(self, memory: &mut impl Memory, addr: u32, bits: u128) {
+        match self {
+            Format::Int16 => memory.store(addr, (bits as u16).to_le_bytes()),
+            Format::Single | Format::Int32 => memory.store(addr, (bits as u32).to_le_bytes()),
+            Format::Double | Format::Int64 => memory.store(addr, (bits as u64).to_le_bytes()),
+            Format::Extended | Format::Decimal => {
+                memory.store(addr, (bits as u64).to_le_bytes());
+                memory.store(addr.wrapping_add(8), ((bits >> 64) as u16).to_le_bytes());
+            }
+        }
+    }
+}
+
+fn load_extended(memory: &mut impl Memory, addr: u32) -> F80 {
+    let significand = u64::from_le_bytes(memory.load(addr));
+    F80 { sign_exponent: u16::from_le_bytes(memory.load(addr.wrapping_add(8))), significand }
+}
+
+/// FLD m, FILD, FBLD: pushes what stands at `addr` in a [`Format`]. FLD m80 converts nothing, so it lets signaling NaNs be.
+pub fn load(cpu: &mut CpuState, memory: &mut impl Memory, addr: u32, format: u32) {
+    let format = Format::from_number(format);
+    cpu.x87.push(|cx| {
+        let value = format.load(cx, memory, addr);
+        match format {
+            Format::Single | Format::Double if value.is_nan() => cx.check1(value).unwrap_or(value),
+            _ => value,
+        }
+    });
+}
+
+/// Bits of [`store`]'s `how`, and of other helpers' `pop`.
+pub const POP: u32 = 1;
+pub const TRUNCATE: u32 = 2;
+
+/// FST m, FIST, FBSTP, FISTTP: stores ST(0) in a [`Format`], then pops if `how` says so.
+pub fn store(cpu: &mut CpuState, memory: &mut impl Memory, addr: u32, format: u32, how: u32) {
+    let fpu = &mut cpu.x87;
+    let format = Format::from_number(format);
+    let mut cx = fpu.context();
+    let value = fpu.st(0).unwrap_or_else(|| cx.stack_underflow());
+    let rounding = if how & TRUNCATE != 0 { Rounding::TowardZero } else { cx.rounding() };
+    let (raised, c1) = (cx.raised, cx.c1);
+    let bits = format.bytes_of(&mut cx, value, rounding);
+    if raised != 0 {
+        // A stack fault is all that an empty register raises.
+        (cx.raised, cx.c1) = (raised, c1);
+    }
+    let delivered = cx.raised & !cx.control & (status::OVERFLOW | status::UNDERFLOW) == 0;
+    if !cx.is_aborted() && delivered {
+        format.store(memory, addr, bits);
+        if how & POP != 0 {
+            fpu.pop();
+        }
+    }
+    fpu.report(&cx);
+}
+
+/// FLD ST(i).
+pub fn push_register(cpu: &mut CpuState, _: &mut impl Memory, i: u32) {
+    let value = cpu.x87.st(i);
+    cpu.x87.push(|cx| value.unwrap_or_else(|| cx.stack_underflow()));
+}
+
+/// FLD1, FLDL2T, FLDL2E, FLDPI, FLDLG2, FLDLN2, FLDZ by number.
+pub fn push_constant(cpu: &mut CpuState, _: &mut impl Memory, number: u32) {
+    cpu.x87.push(|cx| convert::constant(cx.rounding(), number));
+}
+
+/// FST ST(i), FSTP ST(i).
+pub fn copy_to(cpu: &mut CpuState, _: &mut impl Memory, i: u32, pop: u32) {
+    let fpu = &mut cpu.x87;
+    let mut cx = fpu.context();
+    let value = fpu.st(0).unwrap_or_else(|| cx.stack_underflow());
+    finish(fpu, &cx, &[(i, value)], pop);
+}
+
+/// FXCH ST(i).
+pub fn exchange(cpu: &mut CpuState, _: &mut impl Memory, i: u32) {
+    let fpu = &mut cpu.x87;
+    let mut cx = fpu.context();
+    let [top, other] = [0, i].map(|n| fpu.st(n).unwrap_or_else(|| cx.stack_underflow()));
+    finish(fpu, &cx, &[(0, other), (i, top)], 0);
+}
+
+/// FCMOVcc: ST(i) to ST(0) if `cond`.
+pub fn move_if(cpu: &mut CpuState, _: &mut impl Memory, i: u32, cond: u32) {
+    let fpu = &mut cpu.x87;
+    let mut cx = fpu.context();
+    let value = match (fpu.st(0), fpu.st(i)) {
+        (Some(_), Some(source)) if cond != 0 => source,
+        (Some(kept), Some(_)) => kept,
+        _ => cx.stack_underflow(),
+    };
+    finish(fpu, &cx, &[(0, value)], 0);
+}
+
+/// Ends an operation: writes registers and pops, unless an unmasked exception came first; then the status word.
+fn finish(fpu: &mut X87, cx: &Context, writes: &[(u32, F80)], pops: u32) {
+    if !cx.is_aborted() {
+        for &(i, value) in writes {
+            fpu.set_st(i, value);
+        }
+        for _ in 0..pops {
+            fpu.pop();
+        }
+    }
+    fpu.report(cx);
+}
+
+/// FADD to FDIVR between registers: `ST(dest) = ST(dest) op ST(source)`; `operation` as in [`Operation`].
+pub fn arith(cpu: &mut CpuState, _: &mut impl Memory, operation: u32, dest: u32, source: u32, pop: u32) {
+    let fpu = &mut cpu.x87;
+    let mut cx = fpu.context();
+    let result = match (fpu.st(dest), fpu.st(source)) {
+        (Some(x), Some(y)) => Operation::from_number(operation).apply(&mut cx, x, y),
+        _ => cx.stack_underflow(),
+    };
+    finish(fpu, &cx, &[(dest, result)], pop);
+}
+
+/// `ST(0) = ST(0) op memory`.
+pub fn arith_memory(cpu: &mut CpuState, memory: &mut impl Memory, operation: u32, addr: u32, format: u32) {
+    let fpu = &mut cpu.x87;
+    let mut cx = fpu.context();
+    let result = match fpu.st(0) {
+        Some(x) => {
+            let y = operand(&mut cx, memory, addr, format, x);
+            Operation::from_number(operation).apply(&mut cx, x, y)
+        }
+        None => cx.stack_underflow(),
+    };
+    finish(fpu, &cx, &[(0, result)], 0);
+}
+
+/// The operand that stands in memory, for an operation with `x`. That it is denormal there counts unless `x` is a NaN.
+fn operand(cx: &mut Context, memory: &mut impl Memory, addr: u32, format: u32, x: F80) -> F80 {
+    let raised = cx.raised;
+    let value = Format::from_number(format).load(cx, memory, addr);
+    if matches!(x.class(), Class::QuietNan | Class::SignalingNan | Class::Unsupported) {
+        cx.raised = raised;
+    }
+    value
+}
+
+/// Bits of [`compare`]'s `how`: the pops, then these.
+const POPS: u32 = 3;
+/// FUCOM: quiet NaNs are not invalid.
+pub const QUIET: u32 = 4;
+/// FCOMI: the result goes to RFLAGS, not to C3, C2, C0.
+pub const TO_FLAGS: u32 = 8;
+
+/// What a comparison returns, as in RFLAGS' low byte: ZF, PF, CF in place of C3, C2, C0.
+fn comparison(fpu: &mut X87, mut cx: Context, how: u32, compare: impl FnOnce(&mut Context) -> Option<Option<Ordering>>) -> u32 {
+    let order = compare(&mut cx).unwrap_or_else(|| {
+        cx.stack_underflow();
+        None
+    });
+    let (flags, conditions) = match order {
+        Some(Ordering::Greater) => (0, 0),
+        Some(Ordering::Less) => (1, status::C0),
+        Some(Ordering::Equal) => (0x40, status::C3),
+        None => (0x45, status::C3 | status::C2 | status::C0),
+    };
+    if how & TO_FLAGS == 0 && !cx.is_aborted() {
+        fpu.set_conditions(status::C3 | status::C2 | status::C0, conditions);
+    }
+    finish(fpu, &cx, &[], how & POPS);
+    flags
+}
+
+/// FCOM, FUCOM, FCOMI and so on: ST(0) against ST(i).
+pub fn compare(cpu: &mut CpuState, _: &mut impl Memory, i: u32, how: u32) -> u32 {
+    let fpu = &mut cpu.x87;
+    let operands = fpu.st(0).zip(fpu.st(i));
+    comparison(fpu, fpu.context(), how, |cx| operands.map(|(x, y)| arithmetic::compare(cx, x, y, how & QUIET != 0)))
+}
+
+/// FCOM m, FICOM: ST(0) against memory.
+pub fn compare_memory(cpu: &mut CpuState, memory: &mut impl Memory, addr: u32, format: u32, how: u32) {
+    let fpu = &mut cpu.x87;
+    let top = fpu.st(0);
+    comparison(fpu, fpu.context(), how, |cx| {
+        top.map(|x| {
+            let y = operand(cx, memory, addr, format, x);
+            arithmetic::compare(cx, x, y, false)
+        })
+    });
+}
+
+/// What instructions without operands do, as rows number it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum Action {
+    ChangeSign,
+    Absolute,
+    Test,
+    Examine,
+    SquareRoot,
+    RoundToInteger,
+    DecrementTop,
+    IncrementTop,
+    Initialize,
+    ClearExceptions,
+    EmptyAll,
+}
+
+impl Action {
+    const ALL: [Action; 11] = {
+        use Action::*;
+        [
+            ChangeSign,
+            Absolute,
+            Test,
+            Examine,
+            SquareRoot,
+            RoundToInteger,
+            DecrementTop,
+            IncrementTop,
+            Initialize,
+            ClearExceptions,
+            EmptyAll,
+        ]
+    };
+}
+
+/// An instruction without operands.
+pub fn execute(cpu: &mut CpuState, _: &mut impl Memory, action: u32) {
+    let fpu = &mut cpu.x87;
+    match Action::ALL[action as usize % Action::ALL.len()] {
+        Action::ChangeSign => map_top(fpu, |_, x| x.negated()),
+        Action::Absolute => map_top(fpu, |_, x| x.with_sign(false)),
+        Action::SquareRoot => map_top(fpu, arithmetic::square_root),
+        Action::RoundToInteger => map_top(fpu, arithmetic::round_to_integer),
+        Action::Test => {
+            let top = fpu.st(0);
+            comparison(fpu, fpu.context(), 0, |cx| top.map(|x| arithmetic::compare(cx, x, F80::ZERO, false)));
+        }
+        Action::Examine => {
+            let conditions = arithmetic::examine(fpu.peek(0), fpu.is_in_use(0));
+            fpu.set_conditions(status::C3 | status::C2 | status::C1 | status::C0, conditions);
+        }
+        Action::DecrementTop | Action::IncrementTop => {
+            fpu.rotate(if action == Action::DecrementTop as u32 { 7 } else { 1 });
+            fpu.set_conditions(status::C1, 0);
+        }
+        Action::Initialize => fpu.initialize(),
+        Action::ClearExceptions => {
+            fpu.status &= !(status::EXCEPTIONS | status::STACK_FAULT);
+            fpu.summarize();
+        }
+        Action::EmptyAll => fpu.in_use = 0,
+    }
+}
+
+/// `ST(0) = f(ST(0))`.
+fn map_top(fpu: &mut X87, f: impl FnOnce(&mut Context, F80) -> F80) {
+    let mut cx = fpu.context();
+    let result = match fpu.st(0) {
+        Some(x) => f(&mut cx, x),
+        None => cx.stack_underflow(),
+    };
+    finish(fpu, &cx, &[(0, result)], 0);
+}
+
+/// FFREE ST(i); FFREEP pops, too.
+pub fn free(cpu: &mut CpuState, _: &mut impl Memory, i: u32, pop: u32) {
+    cpu.x87.free(i);
+    if pop != 0 {
+        cpu.x87.pop();
+    }
+}
+
+/// FNSTCW.
+pub fn control_read(cpu: &mut CpuState, _: &mut impl Memory) -> u32 {
+    u32::from(cpu.x87.control)
+}
+
+/// FLDCW.
+pub fn control_write(cpu: &mut CpuState, _: &mut impl Memory, control: u32) {
+    cpu.x87.set_control(control as u16);
+}
+
+/// FNSTSW.
+pub fn status_read(cpu: &mut CpuState, _: &mut impl Memory) -> u32 {
+    u32::from(cpu.x87.status_word())
+}
