@@ -9,8 +9,8 @@ use super::{Function, JumpTable, Program, Stats};
 
 /// A function with more blocks is cut.
 const MOST_BLOCKS: usize = 20_000;
-/// A function with more resume points is cut: the code map numbers 8,191 of them, and other labels come on top.
-const MOST_RETURNS: usize = 6_000;
+/// A function with more resume points and labels is cut: the code map numbers 8,191 of them.
+const MOST_LABELS: usize = 8_000;
 
 /// Blocks of a contiguous range: start, end, number of instructions.
 fn blocks(code: &Code, start: u32, end: u32, mut each: impl FnMut(u32, u32, usize)) {
@@ -31,22 +31,24 @@ fn blocks(code: &Code, start: u32, end: u32, mut each: impl FnMut(u32, u32, usiz
     }
 }
 
-/// Where to cut functions that are too big.
-pub(super) fn cuts(explorer: &Explorer, layout: &Layout) -> BTreeSet<u32> {
+/// Where to cut functions that are too big. A cut makes labels of the blocks that jumps lead to across it, so this has to be asked again.
+pub(super) fn cuts(explorer: &Explorer, layout: &Layout, labels: &BTreeSet<u32>) -> BTreeSet<u32> {
     let mut cuts = BTreeSet::new();
     for &function in layout.functions.keys() {
-        let (mut count, mut returns) = (0, 0);
+        let (mut blocks, mut entries) = (0, 0);
         let mut own = Vec::new();
         for piece in layout.ranges(function) {
             for (at, marks) in explorer.code.slice(piece.start, piece.end).iter().enumerate() {
                 if marks & LEADER == 0 || marks & LEN == 0 {
                     continue;
                 }
-                count += 1;
-                returns += usize::from(marks & RETURN != 0);
-                if count > MOST_BLOCKS || returns > MOST_RETURNS {
-                    (count, returns) = (1, usize::from(marks & RETURN != 0));
-                    own.push(piece.start + at as u32);
+                let pc = piece.start + at as u32;
+                let entered = usize::from(marks & RETURN != 0 || labels.contains(&pc));
+                blocks += 1;
+                entries += entered;
+                if blocks > MOST_BLOCKS || entries > MOST_LABELS {
+                    (blocks, entries) = (1, entered);
+                    own.push(pc);
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind};
+use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register};
 
 use super::code::{CALLED, Code, END, LEADER, LEN, RETURN};
 use super::extents::Extents;
@@ -182,6 +182,12 @@ impl<'a> Explorer<'a> {
         }
     }
 
+    /// Is the jump at `pc` one to a register or through an indexed word?
+    pub fn jumps_to_register(&self, pc: u32) -> bool {
+        let jump = Decoder::with_ip(64, self.code.bytes(pc), u64::from(pc), DecoderOptions::NONE).decode();
+        jump.op0_kind() == OpKind::Register || jump.memory_index() != Register::None
+    }
+
     /// Does this look like code that was meant to be run? Decodes until control goes elsewhere or known code follows.
     pub fn is_plausible(&self, pc: u32) -> bool {
         /// So many sensible instructions in a row are code.
@@ -235,6 +241,6 @@ fn is_odd(instr: &Instruction) -> bool {
             In | Out | Insb | Insd | Insw | Outsb | Outsd | Outsw | Iretd | Iretq | Retf | Enter | Xlatb | Loop | Loope
                 | Loopne | Fbld | Fbstp | Int1 | Int3
         )
-        || instr.has_segment_prefix() && !matches!(instr.segment_prefix(), iced_x86::Register::FS | iced_x86::Register::GS)
+        || instr.has_segment_prefix() && !matches!(instr.segment_prefix(), Register::FS | Register::GS)
             && instr.mnemonic() != Nop
 }

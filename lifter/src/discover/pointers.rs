@@ -24,6 +24,12 @@ pub(super) fn find(elf: &Elf) -> Vec<Pointer> {
             Some(Pointer { target: target?, place: relocation.place })
         })
         .collect();
+    // Before a symbol is bound, its slot leads to the rest of its stub (lazy binding): the loader only adds the file's home.
+    for relocation in elf.relocations.iter().filter(|relocation| matches!(relocation.stored, Stored::Symbol { .. })) {
+        let word = elf.read(relocation.place, 8).and_then(|word| word.try_into().ok()).map(u64::from_le_bytes);
+        let target = word.filter(|word| *word != 0).and_then(|word| elf.guest(word));
+        pointers.extend(target.map(|target| Pointer { target, place: relocation.place }));
+    }
     if elf.fixed {
         for segment in &elf.segments {
             scan(elf, segment.filled(), &mut pointers);

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use iced_x86::Mnemonic;
+
 use super::assemble;
 use super::code::{CALLED, LEN};
 use super::explore::Explorer;
@@ -64,11 +66,18 @@ impl<'a> Search<'a> {
         self.follow_pointers();
         self.follow_guesses();
 
-        let layout = self.layout(&BTreeSet::new());
-        let cuts = assemble::cuts(&self.explorer, &layout);
-        let layout = if cuts.is_empty() { layout } else { self.layout(&cuts) };
-        let mut labels = self.labels(&layout);
-        labels.extend(&self.landing_pads);
+        let mut cuts = BTreeSet::new();
+        let (layout, labels) = loop {
+            let layout = self.layout(&cuts);
+            let mut labels = self.labels(&layout);
+            labels.extend(&self.landing_pads);
+            let more = assemble::cuts(&self.explorer, &layout, &labels);
+            let before = cuts.len();
+            cuts.extend(more);
+            if cuts.len() == before {
+                break (layout, labels);
+            }
+        };
         let mut program = assemble::assemble(&self.explorer, &layout, &self.tables, &labels);
         program.stats.cut = cuts.len();
         program.stats.jumps_without_table = self.unknown.len();
@@ -147,10 +156,24 @@ impl<'a> Search<'a> {
         true
     }
 
-    /// In functions with a jump whose table could not be found: whatever looks like a table that the function refers to.
+    /// In functions with a jump that could go anywhere: what it may lead to. That is where tables lead whose entries are loaded far
+    /// from the jump, whatever looks like a table that the function refers to, and code of the function that nothing leads to.
     fn follow_guesses(&mut self) {
+        for _ in 0..ROUNDS {
+            if !self.guess() {
+                return;
+            }
+            self.explorer.drain();
+            self.follow_tables();
+        }
+    }
+
+    /// `true` if there is something new to explore.
+    fn guess(&mut self) -> bool {
         let layout = self.layout(&BTreeSet::new());
-        let functions: BTreeSet<usize> = self.unknown.iter().filter_map(|pc| layout.function(*pc)).collect();
+        let unresolved = self.explorer.indirect_jumps.iter().filter(|pc| !self.tables.contains_key(pc));
+        let unresolved = unresolved.filter(|pc| self.explorer.jumps_to_register(**pc));
+        let functions: BTreeSet<usize> = unresolved.filter_map(|pc| layout.function(*pc)).collect();
         let known = self.table_addresses();
         let labels = self.labels(&layout);
         let mut guesses = BTreeSet::new();
@@ -160,25 +183,30 @@ impl<'a> Search<'a> {
             let finder = Finder { elf: self.elf, code: &self.explorer.code, known: &known };
             for instr in view.instrs.iter().filter(|instr| instr.is_ip_rel_memory_operand()) {
                 let Ok(address) = u32::try_from(instr.ip_rel_memory_address()) else { continue };
-                if instr.mnemonic() == iced_x86::Mnemonic::Lea && !known.contains(&address) {
+                if instr.mnemonic() == Mnemonic::Lea && !known.contains(&address) {
                     guesses.extend(finder.guess(address, &pieces));
+                }
+            }
+            for piece in pieces.iter().filter(|piece| self.explorer.extents.find(piece.start).is_some()) {
+                guesses.extend(sweep::holes(&self.explorer, piece.start, piece.end));
+            }
+            let Some(mut values) = Values::new(self.elf, &view) else { continue };
+            for node in 0..view.nodes.len() {
+                if !self.tables.contains_key(&(view.last(node).ip() as u32)) {
+                    guesses.extend(finder.loose_targets(&view, &mut values, node, &pieces));
                 }
             }
         }
         let new: Vec<u32> = guesses.difference(&self.guesses).copied().collect();
-        if new.is_empty() {
-            return;
-        }
-        for target in new {
-            self.explorer.push(target);
+        for target in &new {
+            self.explorer.push(*target);
         }
         self.guesses.append(&mut guesses);
-        self.explorer.drain();
-        self.follow_tables();
+        !new.is_empty()
     }
 
     fn layout(&self, cuts: &BTreeSet<u32>) -> Layout {
-        let pointers: BTreeSet<u32> = self.referred.keys().copied().collect();
+        let pointers = self.pointers_left();
         let mut edges = self.landing_edges.clone();
         edges.extend(self.tables.iter().flat_map(|(pc, table)| table.targets.iter().map(|target| (*pc, *target))));
         Layout::new(&self.explorer, &References { pointers: &pointers, edges: &edges, cuts })
@@ -268,9 +296,8 @@ impl<'a> Search<'a> {
         digest
     }
 
-    /// Block starts that control may reach from outside their function, or in ways that are not known; without landing pads.
-    fn labels(&self, layout: &Layout) -> BTreeSet<u32> {
-        // Words of tables that are understood refer to nothing else.
+    /// Code that something refers to besides the tables that are understood.
+    fn pointers_left(&self) -> BTreeSet<u32> {
         let mut table_words: Vec<(u32, u32)> = self
             .tables
             .values()
@@ -283,7 +310,12 @@ impl<'a> Search<'a> {
             after > 0 && word < table_words[after - 1].1
         };
         let referred = self.referred.iter().filter(|(_, words)| !words.iter().all(|word| word.is_some_and(in_table)));
-        let mut labels: BTreeSet<u32> = referred.map(|(target, _)| *target).collect();
+        referred.map(|(target, _)| *target).collect()
+    }
+
+    /// Block starts that control may reach from outside their function, or in ways that are not known; without landing pads.
+    fn labels(&self, layout: &Layout) -> BTreeSet<u32> {
+        let mut labels = self.pointers_left();
         labels.extend(&self.guesses);
         let jumps = self.tables.iter().flat_map(|(pc, table)| table.targets.iter().map(|target| (*pc, *target)));
         for (from, to) in self.explorer.crossings.iter().copied().chain(jumps) {

@@ -50,6 +50,31 @@ pub(super) fn sweep(explorer: &mut Explorer) {
     }
 }
 
+/// Code in a range that was not explored yet: where it begins after what is known, or after padding.
+pub(super) fn holes(explorer: &Explorer, start: u32, end: u32) -> Vec<u32> {
+    let mut holes = Vec::new();
+    let mut pc = start;
+    while pc < end {
+        let len = explorer.code.marks(pc) & LEN;
+        if len != 0 {
+            pc += u32::from(len);
+            continue;
+        }
+        if let Some(padding) = padding(explorer.code.bytes(pc)) {
+            pc += padding;
+            continue;
+        }
+        if explorer.is_plausible(pc) {
+            holes.push(pc);
+        }
+        // On to the next code that is known.
+        while pc < end && explorer.code.marks(pc) & LEN == 0 {
+            pc += 1;
+        }
+    }
+    holes
+}
+
 /// Bytes of one padding instruction.
 fn padding(bytes: &[u8]) -> Option<u32> {
     match bytes.first()? {

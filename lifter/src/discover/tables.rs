@@ -40,6 +40,9 @@ enum Part {
     Target { load: Load, base: Option<u32> },
 }
 
+/// By the number of the register.
+type Parts = [Option<Part>; 16];
+
 #[derive(Clone, Copy)]
 struct Load {
     /// Instruction before which `index` is the index, in [`View::instrs`].
@@ -61,23 +64,8 @@ pub(super) struct Finder<'a> {
 impl Finder<'_> {
     /// The indirect jump at the end of a block.
     pub fn jump(&self, view: &View, values: &mut Values, node: usize, pieces: &[Piece]) -> Jump {
-        let mut state = values.at_start[node];
-        let mut parts: [Option<Part>; 16] = [None; 16];
-        let instrs = view.nodes[node].instrs.clone();
-        let last = instrs.end - 1;
-        for at in instrs.start..last {
-            let instr = &view.instrs[at];
-            let part = part(instr, at, &state, &parts);
-            for (number, part) in parts.iter_mut().enumerate() {
-                if view.writes[at] >> number & 1 != 0 {
-                    *part = None;
-                }
-            }
-            if let Some((register, part)) = part {
-                parts[register] = Some(part);
-            }
-            values.step(self.elf, instr, view.writes[at], &mut state);
-        }
+        let last = view.nodes[node].instrs.end - 1;
+        let (state, parts) = self.parts(view, values, node, last);
         let jump = &view.instrs[last];
         let (load, base) = match jump.op0_kind() {
             OpKind::Memory => match load(jump, last, &state, &parts) {
@@ -102,6 +90,43 @@ impl Finder<'_> {
         }
         let load_pc = view.instrs[load.at].ip() as u32;
         Jump::Table(JumpTable { address, entry, load_pc, index: load.index, targets })
+    }
+
+    /// Where a block loads from a table to, if another block does the jump: such a jump has no table that could be stated.
+    pub fn loose_targets(&self, view: &View, values: &mut Values, node: usize, pieces: &[Piece]) -> Vec<u32> {
+        let (_, parts) = self.parts(view, values, node, view.nodes[node].instrs.end);
+        let mut targets = Vec::new();
+        for part in parts.into_iter().flatten() {
+            let (load, entry) = match part {
+                Part::Target { load, base: Some(base) } => (load, TableEntry::Offset { base }),
+                Part::Entry(load) if load.width == 8 => (load, TableEntry::Address),
+                _ => continue,
+            };
+            let Some(address) = load.table else { continue };
+            let bound = gpr(load.index).and_then(|index| bounds::find(view, node, load.at, index));
+            targets.extend(self.targets(address, entry, bound, pieces));
+        }
+        targets
+    }
+
+    /// Registers and parts before instruction `end` of a block.
+    fn parts(&self, view: &View, values: &mut Values, node: usize, end: usize) -> (State, Parts) {
+        let mut state = values.at_start[node];
+        let mut parts: Parts = [None; 16];
+        for at in view.nodes[node].instrs.start..end {
+            let instr = &view.instrs[at];
+            let part = part(instr, at, &state, &parts);
+            for (number, part) in parts.iter_mut().enumerate() {
+                if view.writes[at] >> number & 1 != 0 {
+                    *part = None;
+                }
+            }
+            if let Some((register, part)) = part {
+                parts[register] = Some(part);
+            }
+            values.step(self.elf, instr, view.writes[at], &mut state);
+        }
+        (state, parts)
     }
 
     /// The entries of a table: as many as the bound says or, where it says nothing certain, as many as lead into the function's pieces.
@@ -155,7 +180,7 @@ impl Finder<'_> {
 }
 
 /// The part that an instruction leaves in a register.
-fn part(instr: &Instruction, at: usize, state: &State, parts: &[Option<Part>; 16]) -> Option<(usize, Part)> {
+fn part(instr: &Instruction, at: usize, state: &State, parts: &Parts) -> Option<(usize, Part)> {
     if instr.mnemonic() == Mnemonic::Cdqe {
         return Some((0, signed(parts[0]?)?));
     }
@@ -230,7 +255,7 @@ fn constant(value: Known) -> Option<u32> {
 
 /// The indexed load of an instruction's memory operand: `[base + index*scale + disp]` with the scale of the entry's width, or
 /// `[table + scaled]`.
-fn load(instr: &Instruction, at: usize, state: &State, parts: &[Option<Part>; 16]) -> Option<Load> {
+fn load(instr: &Instruction, at: usize, state: &State, parts: &Parts) -> Option<Load> {
     let width = instr.memory_size().size() as u32;
     let (base, index) = (instr.memory_base(), instr.memory_index());
     if (width != 4 && width != 8) || instr.segment_prefix() != Register::None || !index.is_gpr64() {
