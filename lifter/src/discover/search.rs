@@ -36,6 +36,8 @@ pub(super) struct Search<'a> {
     guesses: BTreeSet<u32>,
     /// What was last seen of each function with indirect jumps: unchanged functions need no second look.
     seen: BTreeMap<u32, u64>,
+    /// The same for guesses.
+    guessed: BTreeMap<u32, u64>,
 }
 
 impl<'a> Search<'a> {
@@ -53,6 +55,7 @@ impl<'a> Search<'a> {
             unknown: BTreeSet::new(),
             guesses: BTreeSet::new(),
             seen: BTreeMap::new(),
+            guessed: BTreeMap::new(),
         }
     }
 
@@ -163,7 +166,6 @@ impl<'a> Search<'a> {
             if !self.guess() {
                 return;
             }
-            self.explorer.drain();
             self.follow_tables();
         }
     }
@@ -171,38 +173,57 @@ impl<'a> Search<'a> {
     /// `true` if there is something new to explore.
     fn guess(&mut self) -> bool {
         let layout = self.layout(&BTreeSet::new());
+        let labels = self.labels(&layout);
         let unresolved = self.explorer.indirect_jumps.iter().filter(|pc| !self.tables.contains_key(pc));
         let unresolved = unresolved.filter(|pc| self.explorer.jumps_to_register(**pc));
         let functions: BTreeSet<usize> = unresolved.filter_map(|pc| layout.function(*pc)).collect();
-        let known = self.table_addresses();
-        let labels = self.labels(&layout);
-        let mut guesses = BTreeSet::new();
+        let before = self.guesses.len();
         for function in functions {
-            let pieces: Vec<Piece> = layout.ranges(function).collect();
-            let view = self.view(&layout, function, &labels);
-            let finder = Finder { elf: self.elf, code: &self.explorer.code, known: &known };
-            for instr in view.instrs.iter().filter(|instr| instr.is_ip_rel_memory_operand()) {
-                let Ok(address) = u32::try_from(instr.ip_rel_memory_address()) else { continue };
-                if instr.mnemonic() == Mnemonic::Lea && !known.contains(&address) {
-                    guesses.extend(finder.guess(address, &pieces));
-                }
+            let digest = self.digest(&layout, function, &labels);
+            if self.guessed.insert(layout.entry(function), digest) == Some(digest) {
+                continue;
             }
-            for piece in pieces.iter().filter(|piece| self.explorer.extents.find(piece.start).is_some()) {
-                guesses.extend(sweep::holes(&self.explorer, piece.start, piece.end));
+            let guesses = self.guesses_of(&layout, function, &labels);
+            self.add_guesses(guesses);
+            for piece in layout.ranges(function) {
+                let known = self.explorer.extents.find(piece.start).is_some();
+                while known && self.add_guesses(sweep::holes(&self.explorer, piece.start, piece.end)) {}
             }
-            let Some(mut values) = Values::new(self.elf, &view) else { continue };
+        }
+        self.guesses.len() != before
+    }
+
+    /// Explores guesses. `true` if one is new.
+    fn add_guesses(&mut self, guesses: BTreeSet<u32>) -> bool {
+        let before = self.guesses.len();
+        for guess in guesses {
+            self.explorer.push(guess);
+            self.guesses.insert(guess);
+        }
+        self.explorer.drain();
+        self.guesses.len() != before
+    }
+
+    fn guesses_of(&self, layout: &Layout, function: usize, labels: &BTreeSet<u32>) -> BTreeSet<u32> {
+        let pieces: Vec<Piece> = layout.ranges(function).collect();
+        let view = self.view(layout, function, labels);
+        let known = self.table_addresses();
+        let finder = Finder { elf: self.elf, code: &self.explorer.code, known: &known };
+        let mut guesses = BTreeSet::new();
+        for instr in view.instrs.iter().filter(|instr| instr.is_ip_rel_memory_operand()) {
+            let Ok(address) = u32::try_from(instr.ip_rel_memory_address()) else { continue };
+            if instr.mnemonic() == Mnemonic::Lea && !known.contains(&address) {
+                guesses.extend(finder.guess(address, &pieces));
+            }
+        }
+        if let Some(mut values) = Values::new(self.elf, &view) {
             for node in 0..view.nodes.len() {
                 if !self.tables.contains_key(&(view.last(node).ip() as u32)) {
                     guesses.extend(finder.loose_targets(&view, &mut values, node, &pieces));
                 }
             }
         }
-        let new: Vec<u32> = guesses.difference(&self.guesses).copied().collect();
-        for target in &new {
-            self.explorer.push(*target);
-        }
-        self.guesses.append(&mut guesses);
-        !new.is_empty()
+        guesses
     }
 
     fn layout(&self, cuts: &BTreeSet<u32>) -> Layout {

@@ -3,6 +3,8 @@
 //! With unwind tables for most of the code only unmistakable prologues count. Without (a stripped program built with
 //! `-fno-asynchronous-unwind-tables`, say), whatever decodes well after padding does.
 
+use std::collections::BTreeSet;
+
 use iced_x86::{Decoder, DecoderOptions, Mnemonic};
 
 use super::code::LEN;
@@ -51,8 +53,8 @@ pub(super) fn sweep(explorer: &mut Explorer) {
 }
 
 /// Code in a range that was not explored yet: where it begins after what is known, or after padding.
-pub(super) fn holes(explorer: &Explorer, start: u32, end: u32) -> Vec<u32> {
-    let mut holes = Vec::new();
+pub(super) fn holes(explorer: &Explorer, start: u32, end: u32) -> BTreeSet<u32> {
+    let mut holes = BTreeSet::new();
     let mut pc = start;
     while pc < end {
         let len = explorer.code.marks(pc) & LEN;
@@ -65,7 +67,7 @@ pub(super) fn holes(explorer: &Explorer, start: u32, end: u32) -> Vec<u32> {
             continue;
         }
         if explorer.is_plausible(pc) {
-            holes.push(pc);
+            holes.insert(pc);
         }
         // On to the next code that is known.
         while pc < end && explorer.code.marks(pc) & LEN == 0 {
