@@ -1,6 +1,40 @@
 //! The Linux kernel inside the component.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`entry`] | how control comes in: from the host, from lifted code, from the interpreter; the dispatcher |
+//! | [`options`], [`boot`] | the host's arguments and the image's config → the first process |
+//! | [`kernel`], [`process`], [`task`] | the state, and the way of a system call through it |
+//! | [`syscall`] | the calls: a table, and a file a family |
+//! | [`exec`], [`elf`], [`stack`] | execve(2) |
+//! | [`mm`], [`code_map`] | the address space; which lifted code is good where |
+//! | [`signal`], [`cred`], [`limits`] | what their names say |
+//! | [`fs`] | files |
+//! | [`user`], [`rom`], [`cpu`] over [`machine`] | guest memory, ROM and manifest, registers; natively a stand-in |
+//! | [`wasi`] | the host |
+//!
+//! Invariants: only [`wasi`] imports WASI; guest memory is reached through [`user`] alone; everything but [`wasi`] and a few lines of
+//! [`machine`], [`code_map`] and [`entry`] is the same natively, where it is tested.
 
+pub mod boot;
+pub mod code_map;
+pub mod cpu;
+pub mod cred;
+pub mod elf;
+pub mod entry;
 pub mod errno;
+pub mod exec;
+pub mod fs;
+pub mod kernel;
+pub mod limits;
 pub mod machine;
+pub mod mm;
+pub mod options;
+pub mod process;
 pub mod rom;
+pub mod signal;
+pub mod stack;
+pub mod syscall;
+pub mod task;
 pub mod user;
+pub mod wasi;

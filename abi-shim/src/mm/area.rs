@@ -1,0 +1,114 @@
+//! One area: a range of pages that were mapped alike.
+
+use std::ops::BitOr;
+use std::rc::Rc;
+
+use super::file::FileMap;
+use crate::code_map;
+use crate::errno::Errno;
+
+/// PROT_READ, PROT_WRITE, PROT_EXEC.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Prot(pub u32);
+
+impl Prot {
+    pub const NONE: Prot = Prot(0);
+    pub const READ: Prot = Prot(1);
+    pub const WRITE: Prot = Prot(2);
+    pub const EXEC: Prot = Prot(4);
+
+    pub const fn has(self, other: Prot) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+impl BitOr for Prot {
+    type Output = Prot;
+    fn bitor(self, other: Prot) -> Prot {
+        Prot(self.0 | other.0)
+    }
+}
+
+/// What an area's first content is.
+#[derive(Clone)]
+pub enum Backing {
+    Anonymous,
+    Stack,
+    Heap,
+    File { file: Rc<FileMap>, offset: u64 },
+}
+
+impl Backing {
+    /// The backing of what lies `distance` bytes further up.
+    pub fn at(&self, distance: u64) -> Backing {
+        match self {
+            Backing::File { file, offset } => Backing::File { file: file.clone(), offset: offset + distance },
+            other => other.clone(),
+        }
+    }
+
+    /// Whether both are the same place of the same file.
+    pub fn same(&self, other: &Backing) -> bool {
+        match (self, other) {
+            (Backing::File { file: a, offset: x }, Backing::File { file: b, offset: y }) => x == y && a.same(b),
+            _ => false,
+        }
+    }
+}
+
+/// One area; its first address is its key in the map.
+#[derive(Clone)]
+pub struct Area {
+    /// The address after its last byte.
+    pub end: u64,
+    pub prot: Prot,
+    pub shared: bool,
+    pub backing: Backing,
+    /// Was writable at some time, so its bytes may not be those of its backing.
+    pub dirty: bool,
+    /// Its pages are active in the code map.
+    pub code: bool,
+}
+
+impl Area {
+    /// Tells the code map which lifted code is good here, after a change of protection or a new map.
+    pub fn activate(&mut self, start: u64) {
+        if self.code {
+            code_map::reset(start, self.end);
+            self.code = false;
+        }
+        let Backing::File { file, offset } = &self.backing else { return };
+        if self.dirty || self.shared || !self.prot.has(Prot::EXEC) {
+            return;
+        }
+        for (from, to) in file.lifted(start, self.end, *offset) {
+            code_map::activate(from, to);
+            self.code = true;
+        }
+    }
+
+    /// Writes the part from `from` to `to` of a shared map to its file. `start` is the area's first address.
+    ///
+    /// # Errors
+    /// What writing the file gives.
+    pub fn write_back(&self, start: u64, from: u64, to: u64) -> Result<(), Errno> {
+        match &self.backing {
+            Backing::File { file, offset } if self.shared && self.dirty => file.store(from, to - from, offset + (from - start)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The file that it maps, and from where in it.
+    pub fn file(&self) -> Option<(&Rc<FileMap>, u64)> {
+        match &self.backing {
+            Backing::File { file, offset } => Some((file, *offset)),
+            _ => None,
+        }
+    }
+
+    /// `rwxp` as in `/proc/self/maps`.
+    pub fn permissions(&self) -> [u8; 4] {
+        let bit = |prot, letter| if self.prot.has(prot) { letter } else { b'-' };
+        [bit(Prot::READ, b'r'), bit(Prot::WRITE, b'w'), bit(Prot::EXEC, b'x'), if self.shared { b's' } else { b'p' }]
+    }
+}

@@ -1,0 +1,426 @@
+//! The guest's address space: which guest addresses are mapped, to what, and where new maps go.
+//!
+//! From below: the homes of the ELF files (DESIGN §6), then from `first_free` on the stack, the reserve for brk(2), and the
+//! area in which mmap(2) places what has no home, lowest address first, so that the user memory grows as late as can be.
+//!
+//! Wasm protects nothing within its memory, so protections are only kept, and told in `/proc/self/maps`. What counts is
+//! execution: a map of a lifted file at its home, executable and never written to, makes its pages active in the [`code_map`].
+//!
+//! Invariant: memory that is not mapped and not *stale* is zero, so that fresh maps cost nothing.
+
+mod area;
+mod brk;
+mod file;
+mod ranges;
+mod remap;
+
+pub use area::{Area, Backing, Prot};
+pub use file::FileMap;
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use hoist_x86::boundary::MMAP_MIN_ADDR;
+
+use crate::errno::Errno;
+use crate::{code_map, user};
+use ranges::Ranges;
+
+/// Bytes of a page.
+pub const PAGE: u64 = 4096;
+/// The end of the address space: a guest address has 32 bits.
+pub const TASK_SIZE: u64 = 1 << 32;
+/// Bytes of the stack, RLIMIT_STACK.
+pub const STACK_SIZE: u64 = 8 << 20;
+/// Addresses that brk(2) can grow into.
+const BRK_RESERVE: u64 = 256 << 20;
+/// Nothing lies between the stack and what follows.
+const STACK_GUARD: u64 = 1 << 16;
+/// vm.max_map_count.
+const MAX_AREAS: usize = 65530;
+
+/// Where a new map goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// Where there is room; there, if it is free.
+    Hint(u64),
+    /// MAP_FIXED: there, over what was there.
+    Fixed(u64),
+    /// MAP_FIXED_NOREPLACE: there, or EEXIST.
+    Free(u64),
+}
+
+/// The maps of a process.
+pub struct AddressSpace {
+    areas: BTreeMap<u64, Area>,
+    /// Not mapped now, but possibly not zero.
+    stale: Ranges,
+    /// Where the stack begins, which grows down to there.
+    stack: u64,
+    /// The first address of the heap, and the program break.
+    brk_start: u64,
+    brk: u64,
+    /// Where the mmap area begins.
+    mmap_base: u64,
+}
+
+/// `value` up to whole pages.
+pub const fn page_up(value: u64) -> u64 {
+    value.saturating_add(PAGE - 1) & !(PAGE - 1)
+}
+
+impl AddressSpace {
+    /// Nothing is mapped; `first_free` is the first address after all homes.
+    pub fn new(first_free: u32) -> AddressSpace {
+        let stack = page_up(u64::from(first_free.max(MMAP_MIN_ADDR))) + STACK_GUARD;
+        let brk = stack + STACK_SIZE + STACK_GUARD;
+        let mmap_base = brk + BRK_RESERVE;
+        AddressSpace { areas: BTreeMap::new(), stale: Ranges::default(), stack, brk_start: brk, brk, mmap_base }
+    }
+
+    /// Unmaps everything: execve(2), exit(2). Shared maps of files are written back.
+    pub fn clear(&mut self) {
+        self.remove(0, TASK_SIZE);
+        self.brk = self.brk_start;
+    }
+
+    /// The areas, by address.
+    pub fn areas(&self) -> impl Iterator<Item = (u64, &Area)> {
+        self.areas.iter().map(|(&start, area)| (start, area))
+    }
+
+    /// The area that an address lies in.
+    pub fn area_at(&self, addr: u64) -> Option<(u64, &Area)> {
+        let (&start, area) = self.areas.range(..=addr).next_back()?;
+        (addr < area.end).then_some((start, area))
+    }
+
+    /// Maps the stack; its end, where it grows from.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub fn map_stack(&mut self) -> Result<u64, Errno> {
+        let end = self.stack + STACK_SIZE;
+        let area = Area { end, prot: Prot::READ | Prot::WRITE, shared: false, backing: Backing::Stack, dirty: true, code: false };
+        self.insert(self.stack, area)?;
+        Ok(end)
+    }
+
+    /// Bytes of pages that are mapped: the VmSize of proc(5).
+    pub fn total(&self) -> u64 {
+        self.areas.iter().map(|(start, area)| area.end - start).sum()
+    }
+
+    // ---- mmap(2) and its relatives
+
+    /// mmap(2) of nothing: zeros.
+    ///
+    /// # Errors
+    /// EINVAL, ENOMEM, EEXIST as the man page says.
+    pub fn map_anonymous(&mut self, place: Place, len: u64, prot: Prot, shared: bool) -> Result<u64, Errno> {
+        let (start, end) = self.place(place, len)?;
+        let dirty = prot.has(Prot::WRITE);
+        self.insert(start, Area { end, prot, shared, backing: Backing::Anonymous, dirty, code: false })?;
+        self.merge(start);
+        Ok(start)
+    }
+
+    /// mmap(2) of a file, from `offset` on. A lifted file goes home, if it is mapped from its beginning and its home is free.
+    ///
+    /// # Errors
+    /// Also what reading the file gives.
+    pub fn map_file(
+        &mut self,
+        place: Place,
+        len: u64,
+        prot: Prot,
+        shared: bool,
+        file: &Rc<FileMap>,
+        offset: u64,
+    ) -> Result<u64, Errno> {
+        let place = match place {
+            Place::Hint(0) if !shared => file.home(offset, len).filter(|home| self.is_free(*home, len)).map_or(place, Place::Fixed),
+            _ => place,
+        };
+        let (start, end) = self.check(place, len)?;
+        let backing = Backing::File { file: file.clone(), offset };
+        // The dynamic linker maps a whole file, then its segments again over that; what is in place need not be read again.
+        let in_place = self.holds(start, end, &backing);
+        if !in_place {
+            self.place(place, len)?;
+        } else {
+            self.split(start);
+            self.split(end);
+            code_map::reset(start, end);
+            self.areas.remove(&start);
+        }
+        let dirty = prot.has(Prot::WRITE);
+        let mut area = Area { end, prot, shared, backing, dirty, code: false };
+        if !in_place {
+            self.back(start, end)?;
+            let loaded = page_up(file.load(start, end - start, offset).inspect_err(|_| self.stale.add(start, end))?);
+            self.make_zero((start + loaded).min(end), end);
+            self.stale.take(start, end);
+        }
+        area.activate(start);
+        self.areas.insert(start, area);
+        Ok(start)
+    }
+
+    /// Whether exactly this part of a file lies there already, unchanged, in one area.
+    fn holds(&self, start: u64, end: u64, backing: &Backing) -> bool {
+        self.area_at(start).is_some_and(|(area_start, area)| {
+            !area.dirty && !area.shared && area.end >= end && area.backing.at(start - area_start).same(backing)
+        })
+    }
+
+    /// munmap(2).
+    ///
+    /// # Errors
+    /// EINVAL.
+    pub fn unmap(&mut self, addr: u64, len: u64) -> Result<(), Errno> {
+        let end = addr.checked_add(page_up(len)).ok_or(Errno::EINVAL)?;
+        if addr % PAGE != 0 || len == 0 || end > TASK_SIZE {
+            return Err(Errno::EINVAL);
+        }
+        self.remove(addr, end);
+        Ok(())
+    }
+
+    /// mprotect(2).
+    ///
+    /// # Errors
+    /// EINVAL for an address within a page, ENOMEM where nothing is mapped.
+    pub fn protect(&mut self, addr: u64, len: u64, prot: Prot) -> Result<(), Errno> {
+        let end = addr.checked_add(page_up(len)).ok_or(Errno::ENOMEM)?;
+        if addr % PAGE != 0 {
+            return Err(Errno::EINVAL);
+        }
+        if !self.is_mapped(addr, end) {
+            return Err(Errno::ENOMEM);
+        }
+        if prot != Prot::NONE && addr < end {
+            self.back(addr, end)?;
+        }
+        self.split(addr);
+        self.split(end);
+        for (&start, area) in self.areas.range_mut(addr..end) {
+            area.prot = prot;
+            area.dirty |= prot.has(Prot::WRITE);
+            area.activate(start);
+        }
+        self.merge(addr);
+        self.merge(end);
+        Ok(())
+    }
+
+    /// madvise(2) MADV_DONTNEED: private pages are again as they were when they were mapped.
+    ///
+    /// # Errors
+    /// EINVAL, ENOMEM where nothing is mapped; the rest is done nevertheless.
+    pub fn discard(&mut self, addr: u64, len: u64) -> Result<(), Errno> {
+        let end = addr.checked_add(page_up(len)).ok_or(Errno::EINVAL)?;
+        if addr % PAGE != 0 {
+            return Err(Errno::EINVAL);
+        }
+        self.split(addr);
+        self.split(end);
+        for (&start, area) in self.areas.range_mut(addr..end) {
+            if !area.dirty || area.shared {
+                continue;
+            }
+            user::clear(start, area.end - start)?;
+            if let Backing::File { file, offset } = &area.backing {
+                file.load(start, area.end - start, *offset)?;
+            }
+            area.dirty = area.prot.has(Prot::WRITE);
+        }
+        let mapped = self.is_mapped(addr, end);
+        self.merge(addr);
+        self.merge(end);
+        if mapped { Ok(()) } else { Err(Errno::ENOMEM) }
+    }
+
+    /// msync(2): shared maps of files are written back.
+    ///
+    /// # Errors
+    /// ENOMEM where nothing is mapped, and what writing gives.
+    pub fn sync(&mut self, addr: u64, len: u64) -> Result<(), Errno> {
+        let end = addr.checked_add(page_up(len)).ok_or(Errno::ENOMEM)?;
+        for (start, area) in self.overlapping(addr, end) {
+            area.write_back(start, start.max(addr), area.end.min(end))?;
+        }
+        if self.is_mapped(addr, end) { Ok(()) } else { Err(Errno::ENOMEM) }
+    }
+
+    /// Whether all of a range is mapped.
+    pub fn is_mapped(&self, start: u64, end: u64) -> bool {
+        let mut at = start;
+        while at < end {
+            match self.area_at(at) {
+                Some((_, area)) => at = area.end,
+                None => return false,
+            }
+        }
+        true
+    }
+
+    fn overlapping(&self, start: u64, end: u64) -> impl Iterator<Item = (u64, &Area)> {
+        let first = self.area_at(start).map_or(start, |(first, _)| first);
+        self.areas.range(first..end.max(first)).map(|(&start, area)| (start, area))
+    }
+
+    // ---- Placement
+
+    /// The range that a new map gets, free when this returns.
+    fn place(&mut self, place: Place, len: u64) -> Result<(u64, u64), Errno> {
+        let (start, end) = self.check(place, len)?;
+        if matches!(place, Place::Fixed(_)) {
+            self.remove(start, end);
+        }
+        Ok((start, end))
+    }
+
+    /// The range that a new map gets; nothing changes yet.
+    fn check(&self, place: Place, len: u64) -> Result<(u64, u64), Errno> {
+        let len = page_up(len);
+        if len == 0 {
+            return Err(Errno::EINVAL);
+        }
+        if len > TASK_SIZE || self.areas.len() >= MAX_AREAS {
+            return Err(Errno::ENOMEM);
+        }
+        match place {
+            Place::Hint(addr) => {
+                let addr = page_up(addr);
+                let good = addr >= self.mmap_base && addr.checked_add(len).is_some_and(|end| end <= TASK_SIZE) && self.is_free(addr, len);
+                let start = if good { addr } else { self.find_free(len).ok_or(Errno::ENOMEM)? };
+                Ok((start, start + len))
+            }
+            Place::Fixed(addr) | Place::Free(addr) => {
+                let end = addr.checked_add(len).filter(|&end| end <= TASK_SIZE).ok_or(Errno::ENOMEM)?;
+                if addr % PAGE != 0 {
+                    return Err(Errno::EINVAL);
+                }
+                if addr < u64::from(MMAP_MIN_ADDR) {
+                    return Err(Errno::EPERM);
+                }
+                if matches!(place, Place::Free(_)) && !self.is_free(addr, len) {
+                    return Err(Errno::EEXIST);
+                }
+                Ok((addr, end))
+            }
+        }
+    }
+
+    /// Whether nothing is mapped there.
+    pub fn is_free(&self, start: u64, len: u64) -> bool {
+        self.overlapping(start, start.saturating_add(len)).next().is_none()
+    }
+
+    /// The lowest gap of the mmap area that is large enough.
+    fn find_free(&self, len: u64) -> Option<u64> {
+        let mut at = self.mmap_base;
+        for (start, area) in self.overlapping(self.mmap_base, TASK_SIZE) {
+            if start >= at + len {
+                break;
+            }
+            at = at.max(area.end);
+        }
+        (at + len <= TASK_SIZE).then_some(at)
+    }
+
+    /// A free range of the mmap area: where an ELF file without a home goes.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub fn reserve(&self, len: u64) -> Result<u64, Errno> {
+        self.find_free(page_up(len)).ok_or(Errno::ENOMEM)
+    }
+
+    // ---- Areas
+
+    /// Makes sure that the memory behind a range exists.
+    fn back(&self, start: u64, end: u64) -> Result<(), Errno> {
+        debug_assert!(start < end);
+        user::grow_to(end)
+    }
+
+    /// Adds an area over free addresses; its bytes are zero.
+    fn insert(&mut self, start: u64, area: Area) -> Result<(), Errno> {
+        // Programs reserve far more than they use; memory comes when it becomes accessible.
+        if area.prot != Prot::NONE {
+            self.back(start, area.end)?;
+        }
+        self.make_zero(start, area.end);
+        self.areas.insert(start, area);
+        Ok(())
+    }
+
+    /// Clears what is left of former maps.
+    fn make_zero(&mut self, start: u64, end: u64) {
+        for (start, end) in self.stale.take(start, end) {
+            // It was mapped once, so it exists.
+            let _ = user::clear(start, end - start);
+        }
+    }
+
+    /// Removes all areas, and parts of areas, in a range.
+    fn remove(&mut self, start: u64, end: u64) {
+        self.split(start);
+        self.split(end);
+        let starts: Vec<u64> = self.areas.range(start..end).map(|(&start, _)| start).collect();
+        for start in starts {
+            let Some(area) = self.areas.remove(&start) else { continue };
+            // munmap(2) has no way to say that a file could not be written.
+            let _ = area.write_back(start, start, area.end);
+            if area.code {
+                code_map::reset(start, area.end);
+            }
+            if area.dirty || !matches!(area.backing, Backing::Anonymous) {
+                self.stale.add(start, area.end);
+            }
+        }
+    }
+
+    /// Makes an area begin at `at`, if one goes over it.
+    fn split(&mut self, at: u64) {
+        let Some((start, area)) = self.area_at(at) else { return };
+        if start == at {
+            return;
+        }
+        let upper = Area { backing: area.backing.at(at - start), ..area.clone() };
+        if let Some(lower) = self.areas.get_mut(&start) {
+            lower.end = at;
+        }
+        self.areas.insert(at, upper);
+    }
+
+    /// Joins the area that begins at `at` with the one before and the one after, where they are alike.
+    fn merge(&mut self, at: u64) {
+        let start = match self.areas.range(..at).next_back() {
+            Some((&before, _)) if self.joins(before) => before,
+            _ => at,
+        };
+        while self.areas.contains_key(&start) && self.joins(start) {
+            let next = self.areas.get(&start).map_or(start, |area| area.end);
+            let Some(upper) = self.areas.remove(&next) else { return };
+            if let Some(area) = self.areas.get_mut(&start) {
+                area.end = upper.end;
+                area.dirty |= upper.dirty;
+            }
+        }
+    }
+
+    /// Whether the area at `start` and the next one can be one.
+    fn joins(&self, start: u64) -> bool {
+        let Some(area) = self.areas.get(&start) else { return false };
+        self.areas.get(&area.end).is_some_and(|next| {
+            let alike = area.prot == next.prot && !area.shared && !next.shared;
+            alike && matches!((&area.backing, &next.backing), (Backing::Anonymous, Backing::Anonymous))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

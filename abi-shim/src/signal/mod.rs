@@ -1,0 +1,318 @@
+//! Signals: signal(7). What is sent to the task waits in [`Pending`] until the kernel is about to go back to the guest; [`deliver`]
+//! then ends the process, or enters a handler on a frame that [`frame`] builds.
+
+mod frame;
+
+pub use frame::sigreturn;
+
+use crate::kernel::Kernel;
+use crate::process::End;
+use crate::user::Pod;
+
+/// Numbers of signals.
+pub mod number {
+    pub const SIGILL: u8 = 4;
+    pub const SIGTRAP: u8 = 5;
+    pub const SIGABRT: u8 = 6;
+    pub const SIGBUS: u8 = 7;
+    pub const SIGFPE: u8 = 8;
+    pub const SIGKILL: u8 = 9;
+    pub const SIGSEGV: u8 = 11;
+    pub const SIGPIPE: u8 = 13;
+    pub const SIGALRM: u8 = 14;
+    pub const SIGCHLD: u8 = 17;
+    pub const SIGCONT: u8 = 18;
+    pub const SIGSTOP: u8 = 19;
+    pub const SIGTSTP: u8 = 20;
+    pub const SIGTTIN: u8 = 21;
+    pub const SIGTTOU: u8 = 22;
+    pub const SIGURG: u8 = 23;
+    pub const SIGXFSZ: u8 = 25;
+    pub const SIGWINCH: u8 = 28;
+    /// The highest.
+    pub const MAX: u8 = 64;
+}
+use number::*;
+
+/// A set of signals; bit `n - 1` is signal `n`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(transparent)]
+pub struct SignalSet(pub u64);
+unsafe impl Pod for SignalSet {}
+
+impl SignalSet {
+    pub const EMPTY: SignalSet = SignalSet(0);
+    /// Those that nothing blocks: SIGKILL, SIGSTOP.
+    const UNBLOCKABLE: u64 = 1 << (SIGKILL - 1) | 1 << (SIGSTOP - 1);
+
+    pub const fn bit(signal: u8) -> u64 {
+        1 << (signal - 1)
+    }
+
+    pub fn has(self, signal: u8) -> bool {
+        self.0 & Self::bit(signal) != 0
+    }
+
+    pub fn add(&mut self, signal: u8) {
+        self.0 |= Self::bit(signal);
+    }
+
+    pub fn remove(&mut self, signal: u8) {
+        self.0 &= !Self::bit(signal);
+    }
+
+    /// Without what cannot be blocked.
+    pub fn blockable(self) -> SignalSet {
+        SignalSet(self.0 & !Self::UNBLOCKABLE)
+    }
+}
+
+/// The kernel's `struct sigaction`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(C)]
+pub struct Action {
+    /// SIG_DFL, SIG_IGN, or the handler's address.
+    pub handler: u64,
+    pub flags: u64,
+    pub restorer: u64,
+    pub mask: SignalSet,
+}
+unsafe impl Pod for Action {}
+
+impl Action {
+    pub const DEFAULT: u64 = 0;
+    pub const IGNORE: u64 = 1;
+    /// Flags of sigaction(2).
+    pub const ONSTACK: u64 = 0x0800_0000;
+    pub const RESTART: u64 = 0x1000_0000;
+    pub const NODEFER: u64 = 0x4000_0000;
+    pub const RESETHAND: u64 = 0x8000_0000;
+}
+
+/// What a process does with each signal, at `number - 1`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Actions(pub [Action; MAX as usize]);
+
+impl Default for Actions {
+    fn default() -> Actions {
+        Actions([Action::default(); MAX as usize])
+    }
+}
+
+impl Actions {
+    pub fn get(&self, signal: u8) -> Action {
+        self.0[usize::from(signal) - 1]
+    }
+
+    pub fn get_mut(&mut self, signal: u8) -> &mut Action {
+        &mut self.0[usize::from(signal) - 1]
+    }
+
+    /// execve(2): handlers are gone, what is ignored stays ignored.
+    pub fn become_program(&mut self) {
+        for action in &mut self.0 {
+            let handler = if action.handler == Action::IGNORE { Action::IGNORE } else { Action::DEFAULT };
+            *action = Action { handler, ..Action::default() };
+        }
+    }
+
+    /// Whether a signal has no effect at all.
+    pub fn ignores(&self, signal: u8) -> bool {
+        match self.get(signal).handler {
+            Action::IGNORE => true,
+            Action::DEFAULT => !is_fatal(signal),
+            _ => false,
+        }
+    }
+}
+
+/// The default action is to end the process; all others are to do nothing, as there is nobody who would continue a process that stopped.
+fn is_fatal(signal: u8) -> bool {
+    !matches!(signal, SIGCHLD | SIGCONT | SIGSTOP | SIGTSTP | SIGTTIN | SIGTTOU | SIGURG | SIGWINCH)
+}
+
+/// Where a signal comes from: the fields of `siginfo_t` that matter.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Info {
+    pub signal: u8,
+    /// `si_code`: SI_USER, SI_TKILL, FPE_INTDIV, …
+    pub code: i32,
+    pub errno: i32,
+    /// The words after that: `si_pid` and `si_uid`, or `si_addr`; then `si_value`.
+    pub words: [u64; 2],
+}
+
+impl Info {
+    pub const SI_USER: i32 = 0;
+    pub const SI_KERNEL: i32 = 0x80;
+    pub const SI_TKILL: i32 = -6;
+    pub const SIZE: usize = 128;
+
+    /// `siginfo_t` as it lies in memory.
+    pub fn to_bytes(self) -> [u8; Info::SIZE] {
+        let mut bytes = [0; Info::SIZE];
+        bytes[0..4].copy_from_slice(&i32::from(self.signal).to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.errno.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.code.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.words[0].to_le_bytes());
+        bytes[24..32].copy_from_slice(&self.words[1].to_le_bytes());
+        bytes
+    }
+}
+
+/// Signals that were sent and not yet delivered. One of each number waits.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Pending {
+    pub set: SignalSet,
+    infos: Vec<Info>,
+}
+
+impl Pending {
+    /// Adds a signal, unless it waits already.
+    pub fn add(&mut self, info: Info) {
+        if !self.set.has(info.signal) {
+            self.set.add(info.signal);
+            self.infos.push(info);
+        }
+    }
+
+    /// Takes the lowest signal of a set.
+    pub fn take(&mut self, of: SignalSet) -> Option<Info> {
+        let waiting = self.set.0 & of.0;
+        let signal = (waiting != 0).then(|| waiting.trailing_zeros() as u8 + 1)?;
+        self.set.remove(signal);
+        let index = self.infos.iter().position(|info| info.signal == signal)?;
+        Some(self.infos.remove(index))
+    }
+
+    /// Forgets a signal: it is ignored from now on.
+    pub fn forget(&mut self, signal: u8) {
+        self.set.remove(signal);
+        self.infos.retain(|info| info.signal != signal);
+    }
+}
+
+/// sigaltstack(2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AltStack {
+    pub start: u64,
+    pub size: u64,
+    pub flags: u32,
+}
+
+impl AltStack {
+    pub const ONSTACK: u32 = 1;
+    pub const DISABLE: u32 = 2;
+    pub const AUTODISARM: u32 = 1 << 31;
+
+    pub fn contains(&self, rsp: u64) -> bool {
+        self.flags & AltStack::DISABLE == 0 && rsp > self.start && rsp - self.start <= self.size
+    }
+}
+
+impl Default for AltStack {
+    fn default() -> AltStack {
+        AltStack { start: 0, size: 0, flags: AltStack::DISABLE }
+    }
+}
+
+/// Sends a signal to the task. One that is ignored and not blocked leaves no trace.
+pub fn send(k: &mut Kernel, info: Info) {
+    if !k.process.actions.ignores(info.signal) || k.task.blocked.has(info.signal) {
+        k.task.pending.add(info);
+    }
+}
+
+/// Sends a signal that an instruction raised: it cannot be blocked or ignored.
+pub fn force(k: &mut Kernel, info: Info) {
+    let action = k.process.actions.get_mut(info.signal);
+    if k.task.blocked.has(info.signal) || action.handler == Action::IGNORE {
+        *action = Action::default();
+        k.task.blocked.remove(info.signal);
+    }
+    k.task.pending.add(info);
+}
+
+/// Whether a signal waits that would interrupt a call.
+pub fn is_due(k: &Kernel) -> bool {
+    k.task.pending.set.0 & !k.task.blocked.0 != 0
+}
+
+/// How a system call that was interrupted goes on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Interrupted {
+    /// It was not.
+    No,
+    /// It has waited: after a handler with SA_RESTART it is made again (its number was this), else it fails with EINTR.
+    Call { number: u64 },
+}
+
+/// Delivers what is due before the task goes on at `pc`; gives the pc at which it goes on instead.
+pub fn deliver(k: &mut Kernel, pc: u32, interrupted: Interrupted) -> u32 {
+    while let Some(info) = k.task.pending.take(SignalSet(!k.task.blocked.0)) {
+        let action = k.process.actions.get(info.signal);
+        match action.handler {
+            Action::IGNORE => {}
+            Action::DEFAULT if is_fatal(info.signal) => {
+                k.exit(End::Signal(info.signal));
+                return pc;
+            }
+            Action::DEFAULT => {}
+            _ => return enter_handler(k, pc, info, action, interrupted),
+        }
+    }
+    if let Some(blocked) = k.task.saved_blocked.take() {
+        k.task.blocked = blocked;
+    }
+    pc
+}
+
+fn enter_handler(k: &mut Kernel, pc: u32, info: Info, action: Action, interrupted: Interrupted) -> u32 {
+    let old = k.task.saved_blocked.take().unwrap_or(k.task.blocked);
+    match frame::push(k, pc, info, action, old, interrupted) {
+        Ok(handler) => {
+            k.task.blocked.0 |= action.mask.blockable().0;
+            if action.flags & Action::NODEFER == 0 {
+                k.task.blocked.add(info.signal);
+            }
+            if action.flags & Action::RESETHAND != 0 {
+                *k.process.actions.get_mut(info.signal) = Action::default();
+            }
+            handler
+        }
+        Err(_) => {
+            // No room for the frame: as in Linux, SIGSEGV without a handler.
+            k.exit(End::Signal(SIGSEGV));
+            pc
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pending_signals_come_lowest_first_and_once() {
+        let mut pending = Pending::default();
+        for signal in [15, 10, 15, 2] {
+            pending.add(Info { signal, ..Info::default() });
+        }
+        let mut take = |set| pending.take(SignalSet(set)).map(|info| info.signal);
+        assert_eq!(take(!SignalSet::bit(2)), Some(10));
+        assert_eq!(take(u64::MAX), Some(2));
+        assert_eq!(take(u64::MAX), Some(15));
+        assert_eq!(take(u64::MAX), None);
+    }
+
+    #[test]
+    fn execve_keeps_only_what_is_ignored() {
+        let mut actions = Actions::default();
+        actions.get_mut(2).handler = Action::IGNORE;
+        *actions.get_mut(15) = Action { handler: 0x1234, flags: Action::RESTART, ..Action::default() };
+        assert!(actions.ignores(2) && actions.ignores(SIGCHLD) && !actions.ignores(15));
+        actions.become_program();
+        assert!(actions.ignores(2));
+        assert_eq!(actions.get(15), Action::default());
+    }
+}
