@@ -12,7 +12,7 @@ use super::mem::{Clock, MemFs, magic};
 use super::types::{Cred, NewInode, OpenFlags};
 use super::vfs::{NewMount, Vfs};
 use super::walk::{Rules, Walker};
-use super::{Location, Result};
+use super::{Location, Result, procfs, sysfs};
 use crate::rom::RomSource;
 use crate::wasi;
 
@@ -21,7 +21,7 @@ const fn dev(minor: u32) -> Device {
     Device { major: 0, minor }
 }
 
-/// Everything that is there before the first process: the ROM as `/`, `/dev`, `/dev/pts`, `/dev/shm`.
+/// Everything that is there before the first process: the ROM as `/`, and over it `/proc`, `/dev`, `/sys`.
 ///
 /// # Errors
 /// `EIO` if the ROM is damaged.
@@ -40,7 +40,9 @@ pub fn boot(terminals: [bool; 3]) -> Result<Vfs> {
     };
     let devices = Devices { terminal: Terminal::new(terminals) };
     let vfs = Vfs::new(root, devices, clock);
+    mount_proc(&vfs)?;
     mount_dev(&vfs)?;
+    mount_sys(&vfs)?;
     Ok(vfs)
 }
 
@@ -69,6 +71,22 @@ pub fn directory(vfs: &Vfs, path: &[u8]) -> Result<Location> {
 
 fn new(kind: Kind, mode: u32) -> NewInode {
     NewInode { kind, mode, uid: 0, gid: 0, rdev: Device::default(), target: Vec::new() }
+}
+
+fn mount_proc(vfs: &Vfs) -> Result<()> {
+    let at = directory(vfs, b"/proc")?;
+    let root = procfs::root(vfs.processes().clone(), vfs.clock().clone(), vfs.root());
+    let options = "nosuid,nodev,noexec,relatime";
+    vfs.mount(at, NewMount { fs_type: "proc", source: b"proc".to_vec(), read_only: false, options, root });
+    Ok(())
+}
+
+fn mount_sys(vfs: &Vfs) -> Result<()> {
+    let at = directory(vfs, b"/sys")?;
+    let root = sysfs::root(dev(45), vfs.clock().clone())?;
+    let options = "nosuid,nodev,noexec,relatime";
+    vfs.mount(at, NewMount { fs_type: "sysfs", source: b"sysfs".to_vec(), read_only: true, options, root });
+    Ok(())
 }
 
 /// `/dev` as container runtimes make it (OCI runtime specification, "Default Devices"), and what they mount in it.

@@ -8,9 +8,11 @@ use hoist_vfs::Kind;
 
 use super::dentry::Location;
 use super::inode::{DirEntry, InodeRef};
+use super::lock::{self, Lock};
 use super::types::{OpenFlags, poll};
 use super::{Feed, Result, Sink};
 use crate::errno::Errno::{EBADF, EINVAL, EISDIR, ENODEV, ENOTDIR, ENOTTY, ENXIO, EOVERFLOW, ESPIPE};
+use crate::wasi::Event;
 
 /// Whether and how lseek(2) moves in an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +57,16 @@ pub trait FileObject: Any {
     /// `ENOTTY` if the request is unknown to the object.
     fn ioctl(&self, _request: u32, _arg: u64) -> Result<u64> {
         Err(ENOTTY)
+    }
+
+    /// Counts what happened that could make the object ready: edge-triggered epoll(7) compares it.
+    fn activity(&self) -> u64 {
+        0
+    }
+
+    /// The host's event that makes it readable; `None` where only the guest itself can.
+    fn event(&self) -> Option<Event> {
+        None
     }
 
     /// Lines for `/proc/self/fdinfo/N` after `pos`, `flags` and `mnt_id`.
@@ -104,6 +116,17 @@ pub struct File {
     /// F_SETOWN and F_SETSIG of fcntl(2).
     pub owner: Cell<i32>,
     pub signal: Cell<u32>,
+    /// Whether flock(2) was called.
+    locked: Cell<bool>,
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        if self.locked.get() {
+            // Freeing a lock cannot fail.
+            let _ = lock::change(self.lock_key(), std::ptr::from_ref(self).addr(), Lock::Free);
+        }
+    }
 }
 
 /// Flags that open(2) acts on once; F_GETFL does not show them.
@@ -115,7 +138,8 @@ const SETTABLE: u32 = OpenFlags::APPEND | OpenFlags::NONBLOCK | OpenFlags::ASYNC
 impl File {
     fn new(location: Location, flags: OpenFlags, body: Body) -> Rc<File> {
         let flags = Cell::new(OpenFlags(flags.0 & !ONCE));
-        Rc::new(File { location, flags, offset: Cell::new(0), body, owner: Cell::new(0), signal: Cell::new(0) })
+        let (owner, signal, locked) = (Cell::new(0), Cell::new(0), Cell::new(false));
+        Rc::new(File { location, flags, offset: Cell::new(0), body, owner, signal, locked })
     }
 
     /// A file with an object behind it.
@@ -341,6 +365,24 @@ impl File {
             Body::Object(object) => object.poll(),
             Body::Content | Body::Directory(_) => poll::ALWAYS,
         }
+    }
+
+    /// The host's event that makes it readable.
+    pub fn event(&self) -> Option<Event> {
+        self.any_object().and_then(|object| object.event())
+    }
+
+    /// flock(2), without waiting.
+    ///
+    /// # Errors
+    /// `EAGAIN` if another open file description's lock is in the way.
+    pub fn flock(&self, wanted: Lock) -> Result<()> {
+        self.locked.set(wanted != Lock::Free);
+        lock::change(self.lock_key(), std::ptr::from_ref(self).addr(), wanted)
+    }
+
+    fn lock_key(&self) -> usize {
+        Rc::as_ptr(self.inode()).cast::<()>().addr()
     }
 
     /// True if it can join an epoll set: a regular file cannot, epoll_ctl(2).

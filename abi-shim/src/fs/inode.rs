@@ -1,6 +1,7 @@
 //! What a filesystem implements: one object a file, whatever its kind.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::rc::Rc;
 
 use hoist_vfs::{InodeId, Kind};
@@ -229,6 +230,11 @@ pub trait Inode: Any {
         None
     }
 
+    /// The seals of a file from memfd_create(2), bits of [`seal`]; `None` where there cannot be any.
+    fn seals(&self) -> Option<&Cell<u32>> {
+        None
+    }
+
     /// What stands behind the file once it is open, if reads and writes are not [`Inode::read_at`] and
     /// [`Inode::write_at`]: a pipe, a text of proc(5). Device files are opened by their numbers instead.
     ///
@@ -237,6 +243,16 @@ pub trait Inode: Any {
     fn open(&self, _flags: OpenFlags) -> Result<Option<Rc<dyn FileObject>>> {
         Ok(None)
     }
+}
+
+/// Seals of fcntl(2).
+pub mod seal {
+    pub const SEAL: u32 = 1;
+    pub const SHRINK: u32 = 2;
+    pub const GROW: u32 = 4;
+    pub const WRITE: u32 = 8;
+    pub const FUTURE_WRITE: u32 = 0x10;
+    pub const ALL: u32 = 0x1f;
 }
 
 /// True if both are the same file.

@@ -11,8 +11,10 @@
 //! | [`mem`] | the filesystem in memory, over the ROM (`/`) or over nothing (tmpfs) |
 //! | [`file`], [`fd_table`] | open file descriptions and the descriptors that name them |
 //! | [`device`], [`console`] | character devices |
-//! | [`pipe`] | pipes and FIFOs |
+//! | [`lock`] | flock(2) |
+//! | [`pipe`], [`eventfd`] | pipes and FIFOs, event counters |
 //! | [`boot`] | the tree that a container starts with; a process's root, working directory, umask |
+//! | [`procfs`], [`sysfs`] | `/proc`, `/sys` |
 //! | [`anon`] | inodes without a place in the tree |
 //!
 //! Invariants: nothing here knows a system call's number or a task; an operation that would block gives
@@ -23,11 +25,15 @@ pub mod boot;
 pub mod console;
 pub mod dentry;
 pub mod device;
+pub mod eventfd;
 pub mod fd_table;
 pub mod file;
 pub mod inode;
+pub mod lock;
 pub mod mem;
 pub mod pipe;
+pub mod procfs;
+pub mod sysfs;
 pub mod types;
 pub mod uio;
 pub mod vfs;

@@ -28,6 +28,8 @@ pub struct Pipe {
     /// Whether an end of the other kind was ever open. A FIFO's open(2) waits for it in Linux; here the first read or write does.
     had_reader: Cell<bool>,
     had_writer: Cell<bool>,
+    /// Reads and writes that moved bytes.
+    moves: Cell<u64>,
 }
 
 impl Pipe {
@@ -41,6 +43,7 @@ impl Pipe {
             writers: Cell::new(0),
             had_reader: Cell::new(false),
             had_writer: Cell::new(false),
+            moves: Cell::new(0),
         })
     }
 
@@ -126,6 +129,7 @@ impl FileObject for PipeEnd {
         sink.put(&front[..first])?;
         sink.put(&back[..count - first])?;
         bytes.drain(..count);
+        self.pipe.moves.set(self.pipe.moves.get() + 1);
         Ok(count)
     }
 
@@ -144,6 +148,7 @@ impl FileObject for PipeEnd {
         let mut buffer = vec![0; feed.left().min(free)];
         feed.take(&mut buffer)?;
         self.pipe.bytes.borrow_mut().extend(&buffer);
+        self.pipe.moves.set(self.pipe.moves.get() + 1);
         Ok(buffer.len())
     }
 
@@ -166,6 +171,10 @@ impl FileObject for PipeEnd {
             }
         }
         events
+    }
+
+    fn activity(&self) -> u64 {
+        self.pipe.moves.get()
     }
 
     fn ioctl(&self, request: u32, arg: u64) -> Result<u64> {

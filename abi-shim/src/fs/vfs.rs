@@ -14,6 +14,7 @@ use super::device::Devices;
 use super::file::{File, FileObject};
 use super::inode::{InodeRef, same};
 use super::mem::Clock;
+use super::procfs::Processes;
 use super::types::{Cred, MAY_EXEC, MAY_READ, MAY_WRITE, NAME_MAX, NewInode, OpenFlags, Stat, cap};
 use super::walk::{Last, Parent, Target, Walker};
 use super::Result;
@@ -27,6 +28,7 @@ pub struct Vfs {
     /// Holds files that have no place in the tree.
     anonymous: Rc<Mount>,
     devices: Devices,
+    processes: Rc<Processes>,
     clock: Clock,
     next_anonymous: Cell<u64>,
     next_mount: Cell<u32>,
@@ -64,6 +66,7 @@ impl Vfs {
             mounts: RefCell::default(),
             anonymous,
             devices,
+            processes: Rc::default(),
             clock,
             next_anonymous: Cell::new(FIRST_ANONYMOUS),
             next_mount: Cell::new(FIRST_MOUNT),
@@ -99,6 +102,11 @@ impl Vfs {
 
     pub fn devices(&self) -> &Devices {
         &self.devices
+    }
+
+    /// What `/proc` shows of processes.
+    pub fn processes(&self) -> &Rc<Processes> {
+        &self.processes
     }
 
     /// CLOCK_REALTIME.

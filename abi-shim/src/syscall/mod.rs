@@ -10,14 +10,28 @@
 //! happened the function is called again with the same arguments. So it must not have changed anything by then; a timeout
 //! is kept in the task ([`crate::task::Task::deadline_after`]).
 
+pub mod attr;
+pub mod copy;
+pub mod dir;
+pub mod fd;
 pub mod flags;
+pub mod ioctl;
+pub mod link;
 pub mod memory;
+pub mod mount;
+pub mod open;
+pub mod path;
+pub mod pipe;
+pub mod proc;
 pub mod process;
+pub mod read_write;
 pub mod signal;
+pub mod stat;
 pub mod strace;
 pub mod system;
 pub mod table;
 pub mod time;
+pub mod xattr;
 
 use crate::errno::{Errno, SysResult};
 use crate::kernel::Kernel;

@@ -10,9 +10,9 @@ use hoist_vfs::{Device, InodeId, Kind, Timestamp};
 use super::data::Data;
 use super::dir::Dir;
 use super::{MemFs, damaged};
-use crate::errno::Errno::{EEXIST, EFBIG, EINVAL, EIO, EISDIR, EMLINK, ENODATA, ENOENT, ENOTDIR, ENOTEMPTY, EXDEV};
+use crate::errno::Errno::{EEXIST, EFBIG, EINVAL, EIO, EISDIR, EMLINK, ENODATA, ENOENT, ENOTDIR, ENOTEMPTY, EPERM, EXDEV};
 use crate::fs::file::FileObject;
-use crate::fs::inode::{DirEntry, Inode, InodeRef, RomFile, SetXattr};
+use crate::fs::inode::{DirEntry, Inode, InodeRef, RomFile, SetXattr, seal};
 use crate::fs::pipe::Pipe;
 use crate::fs::types::{BLOCK_SIZE, NewInode, OpenFlags, SetAttr, Stat, StatFs};
 use crate::fs::{Feed, Result, Sink};
@@ -57,13 +57,15 @@ pub struct Node {
     attr: Cell<Attr>,
     /// `None`: as in the ROM.
     xattrs: RefCell<Option<Xattrs>>,
+    /// [`seal`]s; a file that memfd_create(2) did not make takes no more.
+    seals: Cell<u32>,
     body: Body,
 }
 
 impl Node {
     pub fn new(fs: Rc<MemFs>, ino: u64, kind: Kind, lower: Option<InodeId>, attr: Attr, body: Body) -> Node {
         let xattrs = RefCell::new(lower.is_none().then(Xattrs::new));
-        Node { fs, ino, kind, lower, attr: Cell::new(attr), xattrs, body }
+        Node { fs, ino, kind, lower, attr: Cell::new(attr), xattrs, seals: Cell::new(seal::SEAL), body }
     }
 
     fn change(&self, change: impl FnOnce(&mut Attr)) {
@@ -132,6 +134,13 @@ impl Node {
 
     fn is_empty_directory(&self) -> Result<bool> {
         self.dir()?.borrow().is_empty(&self.fs)
+    }
+
+    /// Whether seals allow a change up to `end` that these seals forbid.
+    fn check_seals(&self, end: u64, forbidding: u32) -> Result<()> {
+        let seals = self.seals.get();
+        let grows = seals & seal::GROW != 0 && end > self.data()?.borrow().size();
+        if seals & forbidding != 0 || grows { Err(EPERM) } else { Ok(()) }
     }
 
     fn with_xattrs<T>(&self, act: impl FnOnce(&mut Xattrs) -> Result<T>) -> Result<T> {
@@ -321,6 +330,7 @@ impl Inode for Node {
     }
 
     fn write_at(&self, offset: u64, feed: &mut dyn Feed) -> Result<usize> {
+        self.check_seals(offset.saturating_add(feed.left() as u64), seal::WRITE | seal::FUTURE_WRITE)?;
         let count = self.data()?.borrow_mut().write_at(&self.fs, offset, feed)?;
         if count > 0 {
             self.touch();
@@ -329,6 +339,10 @@ impl Inode for Node {
     }
 
     fn truncate(&self, size: u64) -> Result<()> {
+        self.check_seals(size, 0)?;
+        if self.seals.get() & seal::SHRINK != 0 && size < self.data()?.borrow().size() {
+            return Err(EPERM);
+        }
         self.data()?.borrow_mut().truncate(&self.fs, size)?;
         self.touch();
         Ok(())
@@ -338,6 +352,7 @@ impl Inode for Node {
         if offset.checked_add(len).is_none() {
             return Err(EFBIG);
         }
+        self.check_seals(0, seal::WRITE | seal::FUTURE_WRITE)?;
         self.data()?.borrow_mut().punch_hole(&self.fs, offset, len)?;
         self.touch();
         Ok(())
@@ -345,6 +360,10 @@ impl Inode for Node {
 
     fn seek_data(&self, offset: u64, data: bool) -> Result<Option<u64>> {
         Ok(self.data()?.borrow().seek_data(offset, data))
+    }
+
+    fn seals(&self) -> Option<&Cell<u32>> {
+        (self.fs.magic == super::magic::TMPFS && self.kind == Kind::Regular).then_some(&self.seals)
     }
 
     fn rom_file(&self) -> Option<RomFile> {

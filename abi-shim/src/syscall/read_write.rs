@@ -1,0 +1,150 @@
+//! Reading and writing: read, write, their vectors and positions, lseek.
+
+use std::rc::Rc;
+
+use crate::errno::Errno::{EINVAL, EOPNOTSUPP, EPIPE};
+use crate::errno::SysResult;
+use crate::fs::file::Whence;
+use crate::fs::types::poll;
+use crate::fs::uio::{Piece, UserPieces};
+use crate::fs::{File, Result};
+use crate::kernel::Kernel;
+use crate::user;
+
+use super::path::{count, file, offset, or_wait};
+use super::proc::refresh_text;
+
+/// No call moves more: `MAX_RW_COUNT`.
+pub const MAX_RW_COUNT: u64 = 0x7fff_f000;
+/// `UIO_MAXIOV`.
+const IOV_MAX: u64 = 1024;
+
+fn one(addr: u64, len: u64) -> [Piece; 1] {
+    [Piece { addr, len: len.min(MAX_RW_COUNT) as usize }]
+}
+
+/// The pieces of an iovec array.
+///
+/// # Errors
+/// `EINVAL` if there are too many or a length is negative, `EFAULT`.
+pub fn pieces(iov: u64, iovcnt: u64) -> Result<Vec<Piece>> {
+    if iovcnt > IOV_MAX {
+        return Err(EINVAL);
+    }
+    let mut left = MAX_RW_COUNT as usize;
+    let mut pieces = Vec::new();
+    for [addr, len] in user::read_array::<[u64; 2]>(iov, iovcnt as usize)? {
+        let len = usize::try_from(len as i64).map_err(|_| EINVAL)?.min(left);
+        left -= len;
+        pieces.push(Piece { addr, len });
+    }
+    Ok(pieces)
+}
+
+/// Reads into pieces of user memory: at the file's offset, or at one given.
+fn read(k: &mut Kernel, file: &Rc<File>, pieces: &[Piece], at: Option<u64>) -> SysResult {
+    let mut sink = UserPieces::new(pieces);
+    refresh_text(k, file, at.unwrap_or(file.offset()));
+    let result = match at {
+        None => file.read(&mut sink),
+        Some(at) => file.pread(at, &mut sink),
+    };
+    count(or_wait(k, file, poll::IN, result))
+}
+
+/// Writes from pieces of user memory. A pipe that takes only a part of it makes the call wait for the rest.
+fn write(k: &mut Kernel, file: &Rc<File>, pieces: &[Piece], at: Option<u64>) -> SysResult {
+    let mut feed = UserPieces::new(pieces);
+    let result = match at {
+        None => file.write(&mut feed),
+        Some(at) => file.pwrite(at, &mut feed),
+    };
+    if result == Err(EPIPE) {
+        k.raise_sigpipe();
+    }
+    count(or_wait(k, file, poll::OUT, result))
+}
+
+/// Implements Linux syscall read(2).
+pub fn sys_read(k: &mut Kernel, [fd, buf, len, ..]: [u64; 6]) -> SysResult {
+    let file = file(k, fd)?;
+    read(k, &file, &one(buf, len), None)
+}
+
+/// Implements Linux syscall write(2).
+pub fn sys_write(k: &mut Kernel, [fd, buf, len, ..]: [u64; 6]) -> SysResult {
+    let file = file(k, fd)?;
+    write(k, &file, &one(buf, len), None)
+}
+
+/// Implements Linux syscall pread64(2).
+pub fn sys_pread64(k: &mut Kernel, [fd, buf, len, at, ..]: [u64; 6]) -> SysResult {
+    let at = offset(at)?;
+    let file = file(k, fd)?;
+    read(k, &file, &one(buf, len), Some(at))
+}
+
+/// Implements Linux syscall pwrite64(2).
+pub fn sys_pwrite64(k: &mut Kernel, [fd, buf, len, at, ..]: [u64; 6]) -> SysResult {
+    let at = offset(at)?;
+    let file = file(k, fd)?;
+    write(k, &file, &one(buf, len), Some(at))
+}
+
+/// Implements Linux syscall readv(2).
+pub fn sys_readv(k: &mut Kernel, [fd, iov, iovcnt, ..]: [u64; 6]) -> SysResult {
+    let file = file(k, fd)?;
+    read(k, &file, &pieces(iov, iovcnt)?, None)
+}
+
+/// Implements Linux syscall writev(2).
+pub fn sys_writev(k: &mut Kernel, [fd, iov, iovcnt, ..]: [u64; 6]) -> SysResult {
+    let file = file(k, fd)?;
+    write(k, &file, &pieces(iov, iovcnt)?, None)
+}
+
+/// Implements Linux syscall preadv(2).
+pub fn sys_preadv(k: &mut Kernel, [fd, iov, iovcnt, at, ..]: [u64; 6]) -> SysResult {
+    let at = offset(at)?;
+    let file = file(k, fd)?;
+    read(k, &file, &pieces(iov, iovcnt)?, Some(at))
+}
+
+/// Implements Linux syscall pwritev(2).
+pub fn sys_pwritev(k: &mut Kernel, [fd, iov, iovcnt, at, ..]: [u64; 6]) -> SysResult {
+    let at = offset(at)?;
+    let file = file(k, fd)?;
+    write(k, &file, &pieces(iov, iovcnt)?, Some(at))
+}
+
+/// RWF_HIPRI, RWF_DSYNC, RWF_SYNC: nothing here is faster or safer than it is.
+const RWF_IGNORED: u64 = 0x7;
+
+/// The offset of preadv2 and pwritev2: −1 is the file's own.
+fn offset2(at: u64, flags: u64) -> Result<Option<u64>> {
+    if flags & !RWF_IGNORED != 0 {
+        return Err(EOPNOTSUPP);
+    }
+    if at == u64::MAX { Ok(None) } else { offset(at).map(Some) }
+}
+
+/// Implements Linux syscall preadv2(2), without RWF_NOWAIT.
+pub fn sys_preadv2(k: &mut Kernel, [fd, iov, iovcnt, at, _, flags]: [u64; 6]) -> SysResult {
+    let at = offset2(at, flags)?;
+    let file = file(k, fd)?;
+    read(k, &file, &pieces(iov, iovcnt)?, at)
+}
+
+/// Implements Linux syscall pwritev2(2), without RWF_NOWAIT and RWF_APPEND.
+pub fn sys_pwritev2(k: &mut Kernel, [fd, iov, iovcnt, at, _, flags]: [u64; 6]) -> SysResult {
+    let at = offset2(at, flags)?;
+    let file = file(k, fd)?;
+    write(k, &file, &pieces(iov, iovcnt)?, at)
+}
+
+/// Implements Linux syscall lseek(2).
+pub fn sys_lseek(k: &mut Kernel, [fd, at, whence, ..]: [u64; 6]) -> SysResult {
+    let file = file(k, fd)?;
+    let whence = Whence::from_number(whence as u32).ok_or(EINVAL)?;
+    file.seek(at as i64, whence)
+}
