@@ -124,8 +124,11 @@ pub fn store(cpu: &mut CpuState, memory: &mut impl Memory, addr: u32, format: u3
         // A stack fault is all that an empty register raises.
         (cx.raised, cx.c1) = (raised, c1);
     }
-    let delivered = cx.raised & !cx.control & (status::OVERFLOW | status::UNDERFLOW) == 0;
-    if !cx.is_aborted() && delivered {
+    if cx.raised & !cx.control & (status::OVERFLOW | status::UNDERFLOW) != 0 {
+        // Nothing is stored, so nothing is rounded.
+        cx.raised &= !status::PRECISION;
+        cx.c1 = false;
+    } else if !cx.is_aborted() {
         format.store(memory, addr, bits);
         if how & POP != 0 {
             fpu.pop();
@@ -136,8 +139,11 @@ pub fn store(cpu: &mut CpuState, memory: &mut impl Memory, addr: u32, format: u3
 
 /// FLD ST(i).
 pub fn push_register(cpu: &mut CpuState, _: &mut impl Memory, i: u32) {
-    let value = cpu.x87.st(i);
-    cpu.x87.push(|cx| value.unwrap_or_else(|| cx.stack_underflow()));
+    match cpu.x87.st(i) {
+        Some(value) => cpu.x87.push(|_| value),
+        // That comes before the overflow.
+        None => cpu.x87.push_nothing(),
+    }
 }
 
 /// FLD1, FLDL2T, FLDL2E, FLDPI, FLDLG2, FLDLN2, FLDZ by number.
@@ -145,12 +151,18 @@ pub fn push_constant(cpu: &mut CpuState, _: &mut impl Memory, number: u32) {
     cpu.x87.push(|cx| convert::constant(cx.rounding(), number));
 }
 
-/// FST ST(i), FSTP ST(i).
-pub fn copy_to(cpu: &mut CpuState, _: &mut impl Memory, i: u32, pop: u32) {
+/// FST ST(i), FSTP ST(i); with [`QUIET`] an empty register is no fault and changes nothing (FSTPNCE).
+pub fn copy_to(cpu: &mut CpuState, _: &mut impl Memory, i: u32, how: u32) {
     let fpu = &mut cpu.x87;
     let mut cx = fpu.context();
-    let value = fpu.st(0).unwrap_or_else(|| cx.stack_underflow());
-    finish(fpu, &cx, &[(i, value)], pop);
+    match fpu.st(0) {
+        Some(value) => finish(fpu, &cx, &[(i, value)], how & POPS),
+        None if how & QUIET != 0 => finish(fpu, &cx, &[], how & POPS),
+        None => {
+            let value = cx.stack_underflow();
+            finish(fpu, &cx, &[(i, value)], how & POPS);
+        }
+    }
 }
 
 /// FXCH ST(i).
@@ -170,6 +182,7 @@ pub fn move_if(cpu: &mut CpuState, _: &mut impl Memory, i: u32, cond: u32) {
         (Some(kept), Some(_)) => kept,
         _ => cx.stack_underflow(),
     };
+    fpu.keep_c1(&mut cx);
     finish(fpu, &cx, &[(0, value)], 0);
 }
 
@@ -240,8 +253,10 @@ fn comparison(fpu: &mut X87, mut cx: Context, how: u32, compare: impl FnOnce(&mu
         Some(Ordering::Equal) => (0x40, status::C3),
         None => (0x45, status::C3 | status::C2 | status::C0),
     };
-    if how & TO_FLAGS == 0 && !cx.is_aborted() {
+    if how & TO_FLAGS == 0 {
         fpu.set_conditions(status::C3 | status::C2 | status::C0, conditions);
+    } else {
+        fpu.keep_c1(&mut cx);
     }
     finish(fpu, &cx, &[], how & POPS);
     flags
@@ -344,6 +359,7 @@ fn map_top(fpu: &mut X87, f: impl FnOnce(&mut Context, F80) -> F80) {
 /// FFREE ST(i); FFREEP pops, too.
 pub fn free(cpu: &mut CpuState, _: &mut impl Memory, i: u32, pop: u32) {
     cpu.x87.free(i);
+    cpu.x87.set_conditions(status::C1, 0);
     if pop != 0 {
         cpu.x87.pop();
     }

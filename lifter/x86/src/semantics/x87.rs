@@ -24,8 +24,8 @@ fn moves(mnemonic: M) -> Option<Row> {
         },
         M::Fild | M::Fbld => load,
         M::Fst => |b, i| store(b, i, 0),
-        // FSTPNCE, an undocumented encoding, is FSTP.
-        M::Fstp | M::Fstpnce => |b, i| store(b, i, POP),
+        M::Fstp => |b, i| store(b, i, POP),
+        M::Fstpnce => |b, i| store(b, i, POP | QUIET),
         M::Fist => |b, i| store(b, i, 0),
         M::Fistp | M::Fbstp => |b, i| store(b, i, POP),
         M::Fisttp => |b, i| store(b, i, POP | TRUNCATE),

@@ -95,7 +95,8 @@ pub fn divide(cx: &mut Context, x: F80, y: F80) -> F80 {
         (Class::Infinity, _) => return F80::infinity(negative),
         (_, Class::Infinity) | (Class::Zero, _) => return F80::zero(negative),
         (_, Class::Zero) => {
-            cx.raised |= status::ZERO_DIVIDE;
+            // It comes before the denormal exception.
+            cx.raised = cx.raised & !status::DENORMAL | status::ZERO_DIVIDE;
             return F80::infinity(negative);
         }
         _ => {}
@@ -162,8 +163,7 @@ pub fn integer_size(cx: &mut Context, value: Finite, rounding: Rounding) -> u128
     let (whole, rest) = (fixed >> 64, fixed & (HALF * 2 - 1));
     let up = rounds_up(rounding, value.negative, whole & 1 == 1, rest, HALF);
     if rest != 0 {
-        cx.raised |= status::PRECISION;
-        cx.c1 = up;
+        cx.inexact(up);
     }
     whole + u128::from(up)
 }

@@ -95,6 +95,21 @@ impl Context {
         self.raised & !self.control & (INVALID | DENORMAL | ZERO_DIVIDE) != 0
     }
 
+    /// Raises what comes with the result, unless there is none.
+    pub fn raise_after(&mut self, exceptions: u16) {
+        if !self.is_aborted() {
+            self.raised |= exceptions;
+        }
+    }
+
+    /// The result is not exact; `up`: it was rounded away from zero.
+    pub fn inexact(&mut self, up: bool) {
+        if !self.is_aborted() {
+            self.raised |= status::PRECISION;
+            self.c1 = up;
+        }
+    }
+
     pub fn invalid(&mut self) -> F80 {
         self.raised |= status::INVALID;
         F80::DEFAULT_NAN
@@ -199,20 +214,20 @@ impl Context {
         if exponent + i32::from(cut.carry) < format.min_exponent {
             let adjust = format.register && !self.is_masked(status::UNDERFLOW);
             if adjust {
-                self.raised |= status::UNDERFLOW;
+                self.raise_after(status::UNDERFLOW);
                 exponent += EXPONENT_ADJUST;
             } else {
                 let denormal = shift_right_sticky(significand, (format.min_exponent - exponent) as u32);
                 cut = Cut::new(rounding, negative, denormal, format.bits);
                 exponent = format.min_exponent;
                 if cut.inexact || !self.is_masked(status::UNDERFLOW) {
-                    self.raised |= status::UNDERFLOW;
+                    self.raise_after(status::UNDERFLOW);
                 }
             }
         }
         exponent += i32::from(cut.carry);
         if exponent > format.max_exponent {
-            self.raised |= status::OVERFLOW;
+            self.raise_after(status::OVERFLOW);
             if self.is_masked(status::OVERFLOW) {
                 return self.overflow(negative, format);
             }
@@ -221,22 +236,20 @@ impl Context {
             }
         }
         if cut.inexact {
-            self.raised |= status::PRECISION;
-            self.c1 = cut.up;
+            self.inexact(cut.up);
         }
         Rounded::Finite { exponent, significand: cut.kept }
     }
 
     /// The masked response to overflow (SDM vol. 1, table 4-10).
     fn overflow(&mut self, negative: bool, format: Format) -> Rounded {
-        self.raised |= status::PRECISION;
         let to_infinity = match self.rounding() {
             Rounding::Nearest => true,
             Rounding::Down => negative,
             Rounding::Up => !negative,
             Rounding::TowardZero => false,
         };
-        self.c1 = to_infinity;
+        self.inexact(to_infinity);
         if to_infinity {
             return Rounded::Infinity;
         }

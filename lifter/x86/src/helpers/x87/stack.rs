@@ -50,11 +50,23 @@ impl X87 {
     pub fn push(&mut self, value: impl FnOnce(&mut Context) -> F80) {
         let mut cx = self.context();
         let value = if self.is_in_use(7) { cx.stack_overflow() } else { value(&mut cx) };
-        if !cx.is_aborted() {
+        self.finish_push(&cx, value);
+    }
+
+    /// Pushes what was to come from an empty register.
+    pub fn push_nothing(&mut self) {
+        let mut cx = self.context();
+        let value = cx.stack_underflow();
+        self.finish_push(&cx, value);
+    }
+
+    fn finish_push(&mut self, cx: &Context, value: F80) {
+        // A denormal is loaded even if that exception is not masked.
+        if cx.raised & !cx.control & status::INVALID == 0 {
             self.rotate(7);
             self.set_st(0, value);
         }
-        self.report(&cx);
+        self.report(cx);
     }
 
     /// The surroundings of one operation.
@@ -67,6 +79,13 @@ impl X87 {
         self.set_conditions(status::C1, if cx.c1 { status::C1 } else { 0 });
         self.status |= cx.raised;
         self.summarize();
+    }
+
+    /// FCMOVcc and FCOMI leave C1 as it was, unless the stack faults.
+    pub fn keep_c1(&self, cx: &mut Context) {
+        if cx.raised & status::STACK_FAULT == 0 {
+            cx.c1 = self.status & status::C1 != 0;
+        }
     }
 
     /// Sets those of C0 to C3 that are in `which` to `bits`.

@@ -1,0 +1,140 @@
+//! One instruction twice: on the processor and in the interpreter.
+
+use hoist_x86::helper::Memory;
+use hoist_x86::iced_x86::{Decoder, DecoderOptions, Mnemonic};
+use hoist_x86::interpreter::{Interpreter, Stop};
+use hoist_x86::reg::Reg;
+use hoist_x86::state::{CpuState, X87};
+
+use crate::native::{Image, Native, RAX};
+
+pub const DATA_LEN: usize = 128;
+const CODE: u32 = 0x100;
+const DATA: u32 = 0x800;
+/// CF, PF, AF, ZF, SF, OF.
+const STATUS_FLAGS: u64 = 0x8d5;
+
+/// What an instruction reads and writes.
+#[derive(Clone, PartialEq)]
+pub struct Case {
+    pub x87: X87,
+    pub rflags: u64,
+    pub rax: u64,
+    pub data: [u8; DATA_LEN],
+}
+
+impl std::fmt::Debug for Case {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let X87 { control, status, in_use, top, .. } = &self.x87;
+        write!(f, "cw {control:04x} sw {status:04x} top {top} use {in_use:08b}")?;
+        for i in 0..3 {
+            let n = usize::from(top + i) & 7;
+            write!(f, " st{i} {:04x}:{:016x}", self.x87.sign_exponent[n], self.x87.significand[n])?;
+        }
+        write!(f, " rflags {:x} ax {:x} data {:02x?}", self.rflags & STATUS_FLAGS, self.rax as u16, &self.data[..10])
+    }
+}
+
+struct Bytes(Vec<u8>);
+
+impl Memory for Bytes {
+    fn load<const N: usize>(&mut self, addr: u32) -> [u8; N] {
+        self.0[addr as usize..][..N].try_into().unwrap()
+    }
+    fn store<const N: usize>(&mut self, addr: u32, bytes: [u8; N]) {
+        self.0[addr as usize..][..N].copy_from_slice(&bytes);
+    }
+    fn copy(&mut self, to: u32, from: u32, len: u32) {
+        self.0.copy_within(from as usize..(from + len) as usize, to as usize);
+    }
+    fn fill(&mut self, to: u32, byte: u8, len: u32) {
+        self.0[to as usize..(to + len) as usize].fill(byte);
+    }
+}
+
+/// Every encoding of opcodes D8H to DFH that there is; memory operands are [rsi].
+pub fn encodings() -> impl Iterator<Item = ([u8; 2], Mnemonic)> {
+    let mod_rm = (0..8).map(|reg| reg << 3 | 6).chain(0xc0..=0xff);
+    (0xd8..=0xdf).flat_map(move |opcode| mod_rm.clone().map(move |second| [opcode, second])).filter_map(|code| {
+        let instr = Decoder::with_ip(64, &code, 0, DecoderOptions::NONE).decode();
+        (!instr.is_invalid()).then(|| (code, instr.mnemonic()))
+    })
+}
+
+/// An instruction, ready to run in both ways.
+pub struct Comparison {
+    native: Native,
+    interpreter: Interpreter,
+    memory: Bytes,
+    end: u32,
+}
+
+impl Comparison {
+    pub fn new(code: &[u8]) -> Comparison {
+        let mut memory = Bytes(vec![0; 0x1000]);
+        memory.0[CODE as usize..][..code.len()].copy_from_slice(code);
+        // A jump to the next instruction ends the block.
+        memory.0[CODE as usize + code.len()..][..2].copy_from_slice(&[0xeb, 0]);
+        let end = CODE + code.len() as u32 + 2;
+        Comparison { native: Native::new(code), interpreter: Interpreter::new(), memory, end }
+    }
+
+    /// What the processor and what the interpreter make of a case.
+    pub fn run(&mut self, before: &Case) -> (Case, Case) {
+        (self.run_native(before), self.interpret(before))
+    }
+
+    fn run_native(&self, before: &Case) -> Case {
+        let mut image = to_image(&before.x87);
+        let mut data = before.data;
+        let rflags = self.native.run(&mut image, &mut data, before.rflags);
+        let rax = u64::from_le_bytes(image.0[RAX..][..8].try_into().unwrap());
+        Case { x87: from_image(&image), rflags: rflags & STATUS_FLAGS, rax, data }
+    }
+
+    fn interpret(&mut self, before: &Case) -> Case {
+        let mut cpu = CpuState { x87: before.x87.clone(), ..CpuState::default() };
+        cpu.set_rflags(before.rflags);
+        cpu.set(Reg::RSI, DATA.into());
+        cpu.set(Reg::RDI, DATA.into());
+        self.memory.0[DATA as usize..][..DATA_LEN].copy_from_slice(&before.data);
+        let end = self.end;
+        let stop = self.interpreter.run(&mut cpu, &mut self.memory, CODE, |pc| pc == end);
+        assert_eq!(stop, Stop::At(end));
+        let mut data = [0; DATA_LEN];
+        data.copy_from_slice(&self.memory.0[DATA as usize..][..DATA_LEN]);
+        Case { rflags: cpu.rflags() & STATUS_FLAGS, rax: cpu.int[0], data, x87: cpu.x87 }
+    }
+}
+
+fn to_image(x87: &X87) -> Image {
+    let mut image = Image([0; 512]);
+    image.0[..2].copy_from_slice(&x87.control.to_le_bytes());
+    image.0[2..4].copy_from_slice(&x87.status_word().to_le_bytes());
+    image.0[4] = x87.in_use;
+    image.0[24..28].copy_from_slice(&0x1f80u32.to_le_bytes());
+    for i in 0..8 {
+        let n = (usize::from(x87.top) + i) & 7;
+        image.0[32 + 16 * i..][..8].copy_from_slice(&x87.significand[n].to_le_bytes());
+        image.0[40 + 16 * i..][..2].copy_from_slice(&x87.sign_exponent[n].to_le_bytes());
+    }
+    image
+}
+
+fn from_image(image: &Image) -> X87 {
+    let word = |at: usize| u16::from_le_bytes([image.0[at], image.0[at + 1]]);
+    let mut x87 = X87 {
+        significand: [0; 8],
+        sign_exponent: [0; 8],
+        control: word(0),
+        status: word(2) & !0x3800,
+        in_use: image.0[4],
+        top: (word(2) >> 11 & 7) as u8,
+    };
+    for i in 0..8 {
+        let n = (usize::from(x87.top) + i) & 7;
+        x87.significand[n] = u64::from_le_bytes(image.0[32 + 16 * i..][..8].try_into().unwrap());
+        x87.sign_exponent[n] = word(40 + 16 * i);
+    }
+    x87
+}
