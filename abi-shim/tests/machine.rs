@@ -1,0 +1,154 @@
+//! Whole programs on the kernel as a native program: an image in memory, the interpreter for the processor. The same programs run on the
+//! real kernel first, so that what is expected is what Linux does.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use hoist_abi_shim::wasi::{Output, environment, stdio};
+use hoist_abi_shim::{entry, machine};
+use hoist_vfs::{Attrs, Content, InodeId, RootFs};
+use hoist_x86::manifest::{Config, Manifest};
+
+/// What a run left behind.
+#[derive(PartialEq, Eq, Debug)]
+struct Outcome {
+    code: u32,
+    stdout: String,
+    stderr: String,
+}
+
+/// A program from `tests/programs`, compiled once.
+fn program(name: &str, flags: &[&str]) -> PathBuf {
+    static DIR: OnceLock<tempfile::TempDir> = OnceLock::new();
+    let dir = DIR.get_or_init(|| tempfile::tempdir().expect("a temporary directory"));
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs").join(name);
+    let out = dir.path().join(format!("{name}{}", flags.concat().replace('/', "_")));
+    let status = Command::new("gcc").args(["-O1", "-w"]).args(flags).arg("-o").arg(&out).arg(&source).status();
+    assert!(status.expect("gcc runs").success(), "{name} does not compile");
+    out
+}
+
+/// An image with these files, all of them executable.
+fn image(files: &[(&str, Vec<u8>)]) -> RootFs {
+    let mut fs = RootFs::new();
+    let attrs = Attrs::with_mode(0o755);
+    fs.mkdir(InodeId::ROOT, b"tmp", Attrs::with_mode(0o1777)).expect("/tmp");
+    for (path, bytes) in files {
+        let (dir, name) = path.rsplit_once('/').expect("absolute paths");
+        let dir = fs.create_dirs(dir.as_bytes(), attrs).expect("directories");
+        fs.create_file(dir, name.as_bytes(), attrs, Content::bytes(bytes.clone())).expect("a file");
+    }
+    fs
+}
+
+/// Runs an image's command with these variables of the host.
+fn run(fs: &RootFs, command: &[&str], variables: &[(&str, &str)], input: &str) -> Outcome {
+    let packed = hoist_vfs::pack(fs, |_| None).expect("the image packs");
+    let mut rom = Vec::new();
+    packed.write_to(&mut rom).expect("the ROM is written");
+    let config = Config { cmd: command.iter().map(|&text| text.into()).collect(), ..Config::default() };
+    let manifest = Manifest { config, first_free: 0x100_0000, ..Manifest::default() };
+    machine::install(rom, manifest.encode().expect("the manifest is small"));
+    environment::install(&["app"], variables);
+    stdio::install(input.as_bytes());
+    let code = entry::run();
+    let text = |output| String::from_utf8_lossy(&stdio::take(output)).into_owned();
+    Outcome { code, stdout: text(Output::Stdout), stderr: text(Output::Stderr) }
+}
+
+/// Runs a program natively and on the kernel: code, standard output and error must agree.
+fn same_as_linux(name: &str, flags: &[&str], args: &[&str]) {
+    use std::os::unix::process::{CommandExt, ExitStatusExt};
+    let path = program(name, flags);
+    let native = Command::new(&path).arg0("/program").args(args).env_clear().output().expect("it runs natively");
+    let code = native.status.code().or_else(|| native.status.signal().map(|signal| 128 + signal)).expect("a status");
+    let native = Outcome {
+        code: code as u32,
+        stdout: String::from_utf8_lossy(&native.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&native.stderr).into_owned(),
+    };
+    let bytes = std::fs::read(&path).expect("the program is readable");
+    let command: Vec<&str> = [&["/program"], args].concat();
+    assert_eq!(run(&image(&[("/program", bytes)]), &command, &[], ""), native, "{name} {flags:?} {args:?}");
+}
+
+const BARE: &[&str] = &["-static", "-nostdlib", "-fno-stack-protector"];
+
+#[test]
+fn a_program_without_libc_writes_and_exits() {
+    same_as_linux("bare.c", BARE, &[]);
+    same_as_linux("bare.c", &["-static-pie", "-nostdlib", "-fno-stack-protector"], &["a", "b"]);
+}
+
+#[test]
+fn programs_with_libc_are_as_on_linux() {
+    for test in TESTS {
+        same_as_linux("libc.c", &["-static"], &[test]);
+    }
+    same_as_linux("libc.c", &["-static-pie"], &["memory"]);
+}
+
+/// Names that `libc.c` knows.
+const TESTS: &[&str] =
+    &["memory", "signals", "files", "abort", "raise", "segv", "divide", "illegal", "jump", "time", "exit7", "ids", "jit"];
+
+#[test]
+fn scripts_start_their_interpreters() {
+    let bytes = std::fs::read(program("bare.c", BARE)).expect("the program is readable");
+    let script = b"#!/bin/echoargs  -x y \nignored\n".to_vec();
+    let outer = b"#!/bin/script\n".to_vec();
+    let fs = image(&[("/bin/echoargs", bytes), ("/bin/script", script), ("/bin/outer", outer), ("/bin/loop", b"#!/bin/loop\n".to_vec())]);
+    let outcome = run(&fs, &["outer", "1"], &[], "");
+    assert_eq!(outcome.stdout, "/bin/echoargs\n-x y\n/bin/script\n/bin/outer\n1\n");
+    let outcome = run(&fs, &["loop"], &[], "");
+    assert_eq!((outcome.code, outcome.stderr.contains("Too many levels of symbolic links")), (126, true), "{outcome:?}");
+}
+
+#[test]
+fn what_cannot_start_is_said_and_coded_as_docker_does() {
+    let machine = |class: u8, machine: u8| {
+        let mut elf = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x3e\0".to_vec();
+        (elf[4], elf[18]) = (class, machine);
+        elf
+    };
+    let files = [
+        ("/bin/arm", machine(2, 183)),
+        ("/bin/i386", machine(1, 3)),
+        ("/bin/short", machine(2, 62)),
+        ("/bin/text", b"hello\n".to_vec()),
+        ("/bin/none", b"#!/bin/missing\n".to_vec()),
+        ("/bin/dir/x", vec![]),
+    ];
+    let fs = image(&files);
+    for (command, code, message) in [
+        ("nowhere", 127, "hoist: exec: \"nowhere\": executable file not found in $PATH\n"),
+        ("/nowhere", 127, "hoist: exec: \"/nowhere\": No such file or directory\n"),
+        ("/bin/dir", 126, "hoist: exec: \"/bin/dir\": Permission denied\n"),
+        ("arm", 126, "hoist: exec: \"arm\": exec format error: it is a program for arm64; only x86-64 is supported\n"),
+        ("i386", 126, "hoist: exec: \"i386\": exec format error: it is a 32-bit program; only x86-64 is supported\n"),
+        ("short", 126, "hoist: exec: \"short\": exec format error: its ELF headers are damaged: the file is too short\n"),
+        ("text", 126, "hoist: exec: \"text\": exec format error: it is neither an ELF file nor a script that begins with #!\n"),
+        ("none", 127, "hoist: exec: \"none\": its interpreter /bin/missing: No such file or directory\n"),
+    ] {
+        let outcome = run(&fs, &[command], &[], "");
+        assert_eq!((outcome.code, outcome.stderr.as_str()), (code, message), "{command}");
+    }
+    let outcome = run(&fs, &["arm"], &[("HOIST_USER", "nobody")], "");
+    assert_eq!(outcome.code, 125);
+    assert_eq!(outcome.stderr, "hoist: unable to find user nobody: no matching entries in passwd file\n");
+}
+
+#[test]
+fn traces_and_statistics_are_written() {
+    let bytes = std::fs::read(program("bare.c", BARE)).expect("the program is readable");
+    let outcome = run(&image(&[("/p", bytes)]), &["/p"], &[("HOIST_TRACE", "syscalls"), ("HOIST_STATS", "1")], "");
+    let lines: Vec<&str> = outcome.stderr.lines().collect();
+    assert_eq!(lines[..4], [
+        r#"execve("/p", ["/p"]) = 0"#,
+        r#"write(1, "/p", 2) = 2"#,
+        r#"write(1, "\n", 1) = 1"#,
+        "exit_group(1) = ?",
+    ]);
+    assert!(lines[4].starts_with("hoist: interpreted "), "{lines:?}");
+}
