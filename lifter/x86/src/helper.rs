@@ -139,6 +139,13 @@ macro_rules! helpers {
             X87ControlRead = x87::control_read() -> (I32), effect;
             X87ControlWrite = x87::control_write(I32) -> (), effect;
             X87StatusRead = x87::status_read() -> (I32), effect;
+            // x87: images (address, is it the 32-bit format).
+            X87SaveEnvironment = x87::save_environment(I32, I32) -> (), effect;
+            X87RestoreEnvironment = x87::restore_environment(I32, I32) -> (), effect;
+            X87Save = x87::save(I32, I32) -> (), effect;
+            X87Restore = x87::restore(I32, I32) -> (), effect;
+            X87FastSave = x87::fast_save(I32) -> (), effect;
+            X87FastRestore = x87::fast_restore(I32) -> (), effect;
         }
     };
 }

@@ -12,12 +12,17 @@ use crate::state::{CpuState, X87};
 mod arithmetic;
 mod context;
 mod convert;
+mod image;
 mod number;
+mod remainder;
 mod stack;
+
+pub use image::{fast_restore, fast_save, restore, restore_environment, save, save_environment};
 
 use arithmetic::Operation;
 use context::{Context, status};
 use number::{Class, F80};
+use remainder::Quotient;
 
 use super::float::Rounding;
 
@@ -83,8 +88,8 @@ impl Format {
             Format::Single | Format::Int32 => memory.store(addr, (bits as u32).to_le_bytes()),
             Format::Double | Format::Int64 => memory.store(addr, (bits as u64).to_le_bytes()),
             Format::Extended | Format::Decimal => {
-                memory.store(addr, (bits as u64).to_le_bytes());
-                memory.store(addr.wrapping_add(8), ((bits >> 64) as u16).to_le_bytes());
+                let value = F80 { sign_exponent: (bits >> 64) as u16, significand: bits as u64 };
+                store_extended(memory, addr, value);
             }
         }
     }
@@ -93,6 +98,11 @@ impl Format {
 fn load_extended(memory: &mut impl Memory, addr: u32) -> F80 {
     let significand = u64::from_le_bytes(memory.load(addr));
     F80 { sign_exponent: u16::from_le_bytes(memory.load(addr.wrapping_add(8))), significand }
+}
+
+fn store_extended(memory: &mut impl Memory, addr: u32, value: F80) {
+    memory.store(addr, value.significand.to_le_bytes());
+    memory.store(addr.wrapping_add(8), value.sign_exponent.to_le_bytes());
 }
 
 /// FLD m, FILD, FBLD: pushes what stands at `addr` in a [`Format`]. FLD m80 converts nothing, so it lets signaling NaNs be.
@@ -291,6 +301,10 @@ pub enum Action {
     Examine,
     SquareRoot,
     RoundToInteger,
+    Remainder,
+    RemainderNearest,
+    Scale,
+    Extract,
     DecrementTop,
     IncrementTop,
     Initialize,
@@ -299,7 +313,7 @@ pub enum Action {
 }
 
 impl Action {
-    const ALL: [Action; 11] = {
+    const ALL: [Action; 15] = {
         use Action::*;
         [
             ChangeSign,
@@ -308,6 +322,10 @@ impl Action {
             Examine,
             SquareRoot,
             RoundToInteger,
+            Remainder,
+            RemainderNearest,
+            Scale,
+            Extract,
             DecrementTop,
             IncrementTop,
             Initialize,
@@ -325,6 +343,17 @@ pub fn execute(cpu: &mut CpuState, _: &mut impl Memory, action: u32) {
         Action::Absolute => map_top(fpu, |_, x| x.with_sign(false)),
         Action::SquareRoot => map_top(fpu, arithmetic::square_root),
         Action::RoundToInteger => map_top(fpu, arithmetic::round_to_integer),
+        Action::Scale => {
+            let mut cx = fpu.context();
+            let result = match (fpu.st(0), fpu.st(1)) {
+                (Some(x), Some(y)) => remainder::scale(&mut cx, x, y),
+                _ => cx.stack_underflow(),
+            };
+            finish(fpu, &cx, &[(0, result)], 0);
+        }
+        Action::Remainder => take_remainder(fpu, false),
+        Action::RemainderNearest => take_remainder(fpu, true),
+        Action::Extract => replace_and_push(fpu, remainder::extract),
         Action::Test => {
             let top = fpu.st(0);
             comparison(fpu, fpu.context(), 0, |cx| top.map(|x| arithmetic::compare(cx, x, F80::ZERO, false)));
@@ -354,6 +383,34 @@ fn map_top(fpu: &mut X87, f: impl FnOnce(&mut Context, F80) -> F80) {
         None => cx.stack_underflow(),
     };
     finish(fpu, &cx, &[(0, result)], 0);
+}
+
+/// FPREM, FPREM1.
+fn take_remainder(fpu: &mut X87, nearest: bool) {
+    let mut cx = fpu.context();
+    let (result, quotient) = match (fpu.st(0), fpu.st(1)) {
+        (Some(x), Some(y)) => remainder::remainder(&mut cx, x, y, nearest),
+        _ => (cx.stack_underflow(), Quotient::Unknown),
+    };
+    finish(fpu, &cx, &[(0, result)], 0);
+    let (which, bits) = if cx.is_aborted() { Quotient::Unknown } else { quotient }.conditions();
+    fpu.set_conditions(which, bits);
+}
+
+/// Two results: the first in ST(0), the second pushed.
+fn replace_and_push(fpu: &mut X87, f: impl FnOnce(&mut Context, F80) -> (F80, F80)) {
+    let mut cx = fpu.context();
+    let (first, second) = match fpu.st(0) {
+        None => (cx.stack_underflow(), F80::DEFAULT_NAN),
+        Some(_) if fpu.is_in_use(7) => (cx.stack_overflow(), F80::DEFAULT_NAN),
+        Some(x) => f(&mut cx, x),
+    };
+    if !cx.is_aborted() {
+        fpu.set_st(0, first);
+        fpu.rotate(7);
+        fpu.set_st(0, second);
+    }
+    fpu.report(&cx);
 }
 
 /// FFREE ST(i); FFREEP pops, too.

@@ -3,14 +3,15 @@
 use iced_x86::{ConditionCode, Instruction, MemorySize, Mnemonic as M, OpKind};
 
 use super::Row;
+use crate::boundary::Vector;
 use crate::builder::{Builder, Width};
 use crate::helper::Helper;
 use crate::helpers::x87::{Action, Format, POP, QUIET, TO_FLAGS, TRUNCATE};
-use crate::ir::{BinOp, Value};
+use crate::ir::{BinOp, LoadOp, StoreOp, Value};
 use crate::reg::Reg;
 
 pub fn row(mnemonic: M) -> Option<Row> {
-    moves(mnemonic).or_else(|| arithmetic(mnemonic)).or_else(|| comparisons(mnemonic)).or_else(|| control(mnemonic))
+    moves(mnemonic).or_else(|| arithmetic(mnemonic)).or_else(|| comparisons(mnemonic)).or_else(|| control(mnemonic)).or_else(|| images(mnemonic))
 }
 
 fn moves(mnemonic: M) -> Option<Row> {
@@ -138,6 +139,10 @@ fn arithmetic(mnemonic: M) -> Option<Row> {
         M::Fchs => |b, _| execute(b, Action::ChangeSign),
         M::Fabs => |b, _| execute(b, Action::Absolute),
         M::Fsqrt => |b, _| execute(b, Action::SquareRoot),
+        M::Fprem => |b, _| execute(b, Action::Remainder),
+        M::Fprem1 => |b, _| execute(b, Action::RemainderNearest),
+        M::Fscale => |b, _| execute(b, Action::Scale),
+        M::Fxtract => |b, _| execute(b, Action::Extract),
         M::Frndint => |b, _| execute(b, Action::RoundToInteger),
         _ => return None,
     })
@@ -202,6 +207,9 @@ fn compare(b: &mut Builder<'_>, i: &Instruction, how: u32) {
     }
 }
 
+/// ES in the status word: an unmasked exception is pending.
+const PENDING: i32 = 1 << 7;
+
 fn control(mnemonic: M) -> Option<Row> {
     Some(match mnemonic {
         M::Fldcw => |b, i| {
@@ -221,7 +229,59 @@ fn control(mnemonic: M) -> Option<Row> {
         M::Fdecstp => |b, _| execute(b, Action::DecrementTop),
         M::Fincstp => |b, _| execute(b, Action::IncrementTop),
         M::Emms | M::Femms => |b, _| execute(b, Action::EmptyAll),
+        // The one place where a pending exception is raised.
+        M::Wait => |b, _| {
+            let status = b.helper(Helper::X87StatusRead, &[]);
+            let summary = b.i32(PENDING);
+            let pending = b.bin(BinOp::I32And, status, summary);
+            b.exception_if(pending, Vector::FloatingPoint);
+        },
         M::Fnop | M::Feni | M::Fneni | M::Fdisi | M::Fndisi | M::Fsetpm | M::Fnsetpm | M::Frstpm => |_, _| {},
         _ => return None,
     })
+}
+
+/// The state of the unit as a whole.
+fn images(mnemonic: M) -> Option<Row> {
+    Some(match mnemonic {
+        M::Fnstenv => |b, i| image(b, i, Helper::X87SaveEnvironment),
+        M::Fldenv => |b, i| image(b, i, Helper::X87RestoreEnvironment),
+        M::Fnsave => |b, i| image(b, i, Helper::X87Save),
+        M::Frstor => |b, i| image(b, i, Helper::X87Restore),
+        M::Fxsave | M::Fxsave64 => fast_save,
+        M::Fxrstor | M::Fxrstor64 => fast_restore,
+        // CPUID does not announce XSAVE.
+        M::Xsave | M::Xsave64 | M::Xsavec | M::Xsavec64 | M::Xsaveopt | M::Xsaveopt64 | M::Xsaves | M::Xsaves64 | M::Xrstor
+        | M::Xrstor64 | M::Xrstors | M::Xrstors64 => |b, _| b.exception(Vector::InvalidOpcode),
+        _ => return None,
+    })
+}
+
+/// FNSTENV and the like: the operand-size prefix chooses the 16-bit format.
+fn image(b: &mut Builder<'_>, i: &Instruction, helper: Helper) {
+    let narrow = matches!(i.memory_size(), MemorySize::FpuEnv14 | MemorySize::FpuState94);
+    let addr = address(b, i);
+    let wide = b.i32(i32::from(!narrow));
+    b.helper(helper, &[addr, wide]);
+}
+
+/// Where FXSAVE's image has the XMM registers.
+const XMM_IMAGE: i32 = 160;
+
+fn fast_save(b: &mut Builder<'_>, i: &Instruction) {
+    let addr = address(b, i);
+    b.helper(Helper::X87FastSave, &[addr]);
+    for n in 0..16 {
+        let value = b.get(Reg::xmm(n));
+        b.store_op(StoreOp::V128Store, addr, XMM_IMAGE + 16 * i32::from(n), value);
+    }
+}
+
+fn fast_restore(b: &mut Builder<'_>, i: &Instruction) {
+    let addr = address(b, i);
+    b.helper(Helper::X87FastRestore, &[addr]);
+    for n in 0..16 {
+        let value = b.load_op(LoadOp::V128Load, addr, XMM_IMAGE + 16 * i32::from(n));
+        b.set(Reg::xmm(n), value);
+    }
 }

@@ -29,19 +29,22 @@ impl Native {
         // fxrstor64 [rdi]; xor eax, eax; push rdx; popfq
         stub.extend([0x48, 0x0f, 0xae, 0x0f, 0x31, 0xc0, 0x52, 0x9d]);
         stub.extend(code);
-        // mov [rdi + 464], rax; pushfq; pop rax; fxsave64 [rdi]; fninit; ret
-        stub.extend([0x48, 0x89, 0x87, 0xd0, 0x01, 0x00, 0x00, 0x9c, 0x58, 0x48, 0x0f, 0xae, 0x07, 0xdb, 0xe3, 0xc3]);
+        // mov [rdi + 464], rax; pushfq; pop rax; fxsave64 [rdi]; fninit
+        stub.extend([0x48, 0x89, 0x87, 0xd0, 0x01, 0x00, 0x00, 0x9c, 0x58, 0x48, 0x0f, 0xae, 0x07, 0xdb, 0xe3]);
+        // push 0x1f80; ldmxcsr [rsp]; pop rcx; ret
+        stub.extend([0x68, 0x80, 0x1f, 0x00, 0x00, 0x0f, 0xae, 0x14, 0x24, 0x59, 0xc3]);
         // SAFETY: the page is ours and larger than the stub.
         unsafe { page.copy_from_nonoverlapping(stub.as_ptr(), stub.len()) };
         Native(page)
     }
 
     /// Runs with the state in `image`, rsi pointing to `data`; returns RFLAGS.
-    pub fn run(&self, image: &mut Image, data: &mut [u8], rflags: u64) -> u64 {
-        // SAFETY: the stub obeys the C calling convention: it changes rax, flags and x87 state, which it leaves empty.
+    pub fn run(&self, image: &mut Image, data: &mut Image, rflags: u64) -> u64 {
+        // SAFETY: the stub obeys the C calling convention: it changes rax, rcx, flags,
+        // vector registers and x87 state, which it leaves empty.
         unsafe {
             let stub: extern "C" fn(*mut u8, *mut u8, u64) -> u64 = std::mem::transmute(self.0);
-            stub(image.0.as_mut_ptr(), data.as_mut_ptr(), rflags)
+            stub(image.0.as_mut_ptr(), data.0.as_mut_ptr(), rflags)
         }
     }
 }

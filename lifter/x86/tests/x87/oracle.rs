@@ -8,7 +8,7 @@ use hoist_x86::state::{CpuState, X87};
 
 use crate::native::{Image, Native, RAX};
 
-pub const DATA_LEN: usize = 128;
+pub const DATA_LEN: usize = 512;
 const CODE: u32 = 0x100;
 const DATA: u32 = 0x800;
 /// CF, PF, AF, ZF, SF, OF.
@@ -20,6 +20,8 @@ pub struct Case {
     pub x87: X87,
     pub rflags: u64,
     pub rax: u64,
+    pub mxcsr: u32,
+    pub xmm: [u128; 16],
     pub data: [u8; DATA_LEN],
 }
 
@@ -85,15 +87,16 @@ impl Comparison {
     }
 
     fn run_native(&self, before: &Case) -> Case {
-        let mut image = to_image(&before.x87);
-        let mut data = before.data;
+        let mut image = to_image(before);
+        let mut data = Image(before.data);
         let rflags = self.native.run(&mut image, &mut data, before.rflags);
         let rax = u64::from_le_bytes(image.0[RAX..][..8].try_into().unwrap());
-        Case { x87: from_image(&image), rflags: rflags & STATUS_FLAGS, rax, data }
+        Case { rflags: rflags & STATUS_FLAGS, rax, data: data.0, ..from_image(&image) }
     }
 
     fn interpret(&mut self, before: &Case) -> Case {
-        let mut cpu = CpuState { x87: before.x87.clone(), ..CpuState::default() };
+        let mut cpu = CpuState { x87: before.x87.clone(), mxcsr: before.mxcsr, ..CpuState::default() };
+        cpu.vector[..16].copy_from_slice(&before.xmm);
         cpu.set_rflags(before.rflags);
         cpu.set(Reg::RSI, DATA.into());
         cpu.set(Reg::RDI, DATA.into());
@@ -103,25 +106,32 @@ impl Comparison {
         assert_eq!(stop, Stop::At(end));
         let mut data = [0; DATA_LEN];
         data.copy_from_slice(&self.memory.0[DATA as usize..][..DATA_LEN]);
-        Case { rflags: cpu.rflags() & STATUS_FLAGS, rax: cpu.int[0], data, x87: cpu.x87 }
+        let mut xmm = [0; 16];
+        xmm.copy_from_slice(&cpu.vector[..16]);
+        Case { rflags: cpu.rflags() & STATUS_FLAGS, rax: cpu.int[0], mxcsr: cpu.mxcsr, xmm, data, x87: cpu.x87 }
     }
 }
 
-fn to_image(x87: &X87) -> Image {
+fn to_image(case: &Case) -> Image {
+    let x87 = &case.x87;
     let mut image = Image([0; 512]);
     image.0[..2].copy_from_slice(&x87.control.to_le_bytes());
     image.0[2..4].copy_from_slice(&x87.status_word().to_le_bytes());
     image.0[4] = x87.in_use;
-    image.0[24..28].copy_from_slice(&0x1f80u32.to_le_bytes());
+    image.0[24..28].copy_from_slice(&case.mxcsr.to_le_bytes());
     for i in 0..8 {
         let n = (usize::from(x87.top) + i) & 7;
         image.0[32 + 16 * i..][..8].copy_from_slice(&x87.significand[n].to_le_bytes());
         image.0[40 + 16 * i..][..2].copy_from_slice(&x87.sign_exponent[n].to_le_bytes());
     }
+    for (n, xmm) in case.xmm.iter().enumerate() {
+        image.0[160 + 16 * n..][..16].copy_from_slice(&xmm.to_le_bytes());
+    }
     image
 }
 
-fn from_image(image: &Image) -> X87 {
+/// What FXSAVE knows of.
+fn from_image(image: &Image) -> Case {
     let word = |at: usize| u16::from_le_bytes([image.0[at], image.0[at + 1]]);
     let mut x87 = X87 {
         significand: [0; 8],
@@ -136,5 +146,7 @@ fn from_image(image: &Image) -> X87 {
         x87.significand[n] = u64::from_le_bytes(image.0[32 + 16 * i..][..8].try_into().unwrap());
         x87.sign_exponent[n] = word(40 + 16 * i);
     }
-    x87
+    let xmm = std::array::from_fn(|n| u128::from_le_bytes(image.0[160 + 16 * n..][..16].try_into().unwrap()));
+    let mxcsr = u32::from(word(24)) | u32::from(word(26)) << 16;
+    Case { x87, rflags: 0, rax: 0, mxcsr, xmm, data: [0; DATA_LEN] }
 }

@@ -69,7 +69,7 @@ impl Random {
     /// Bytes of an operand in memory of any of the formats.
     fn data(&mut self) -> [u8; DATA_LEN] {
         let mut data = [0; DATA_LEN];
-        for byte in &mut data {
+        for byte in &mut data[..16] {
             *byte = self.next() as u8;
         }
         match self.below(6) {
@@ -127,6 +127,16 @@ impl Random {
         x87.control = 0x40 | precision << 8 | (self.below(4) as u16) << 10 | masks;
         // Conditions and exceptions that stuck, none of them pending.
         x87.status = self.next() as u16 & (0x4740 | masks);
-        Case { x87, rflags: self.next() & 0x8d5 | 2, rax: 0, data: self.data() }
+        let rflags = self.next() & 0x8d5 | 2;
+        Case { x87, rflags, rax: 0, mxcsr: 0x1f80, xmm: [0; 16], data: self.data() }
+    }
+
+    /// A case whose memory and vector registers are random throughout; bytes 24…27 are a valid MXCSR.
+    pub fn image_case(&mut self) -> Case {
+        let mut case = self.case();
+        case.data.iter_mut().for_each(|byte| *byte = self.next() as u8);
+        case.data[26..28].fill(0);
+        case.xmm.iter_mut().for_each(|xmm| *xmm = u128::from(self.next()) << 64 | u128::from(self.next()));
+        case
     }
 }

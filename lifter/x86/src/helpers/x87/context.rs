@@ -213,7 +213,11 @@ impl Context {
         let mut exponent = exponent;
         if exponent + i32::from(cut.carry) < format.min_exponent {
             let adjust = format.register && !self.is_masked(status::UNDERFLOW);
-            if adjust {
+            if adjust && exponent + EXPONENT_ADJUST < format.min_exponent {
+                self.raise_after(status::UNDERFLOW);
+                self.inexact(false);
+                return Rounded::Finite { exponent: format.min_exponent, significand: 0 };
+            } else if adjust {
                 self.raise_after(status::UNDERFLOW);
                 exponent += EXPONENT_ADJUST;
             } else {
@@ -233,6 +237,11 @@ impl Context {
             }
             if format.register {
                 exponent -= EXPONENT_ADJUST;
+                if exponent > format.max_exponent {
+                    // FSCALE can go beyond what the adjustment reaches.
+                    self.inexact(true);
+                    return Rounded::Infinity;
+                }
             }
         }
         if cut.inexact {

@@ -113,6 +113,12 @@ impl F80 {
         F80 { significand: self.significand | QUIET_BIT, ..self }
     }
 
+    /// A pseudo-denormal as the normal number that it equals; others as they are.
+    pub const fn canonical(self) -> F80 {
+        let pseudo = self.biased_exponent() == 0 && self.significand & INTEGER_BIT != 0;
+        F80 { sign_exponent: self.sign_exponent | pseudo as u16, ..self }
+    }
+
     /// Parts of a zero, denormal or normal number. A zero gets an exponent below all others.
     pub const fn finite(self) -> Finite {
         let negative = self.is_negative();
