@@ -184,10 +184,6 @@ impl FileObject for ConsoleFile {
         poll::OUT | poll::WRNORM | readable
     }
 
-    fn event(&self) -> Option<Event> {
-        Some(Event::Stdin)
-    }
-
     fn ioctl(&self, request: u32, arg: u64) -> Result<u64> {
         match (self.is_terminal, request) {
             (true, _) => self.terminal.ioctl(request, arg),

@@ -12,7 +12,6 @@ use super::lock::{self, Lock};
 use super::types::{OpenFlags, poll};
 use super::{Feed, Result, Sink};
 use crate::errno::Errno::{EBADF, EINVAL, EISDIR, ENODEV, ENOTDIR, ENOTTY, ENXIO, EOVERFLOW, ESPIPE};
-use crate::wasi::Event;
 
 /// Whether and how lseek(2) moves in an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,11 +61,6 @@ pub trait FileObject: Any {
     /// Counts what happened that could make the object ready: edge-triggered epoll(7) compares it.
     fn activity(&self) -> u64 {
         0
-    }
-
-    /// The host's event that makes it readable; `None` where only the guest itself can.
-    fn event(&self) -> Option<Event> {
-        None
     }
 
     /// Lines for `/proc/self/fdinfo/N` after `pos`, `flags` and `mnt_id`.
@@ -365,11 +359,6 @@ impl File {
             Body::Object(object) => object.poll(),
             Body::Content | Body::Directory(_) => poll::ALWAYS,
         }
-    }
-
-    /// The host's event that makes it readable.
-    pub fn event(&self) -> Option<Event> {
-        self.any_object().and_then(|object| object.event())
     }
 
     /// flock(2), without waiting.

@@ -12,7 +12,7 @@
 //! | [`file`], [`fd_table`] | open file descriptions and the descriptors that name them |
 //! | [`device`], [`console`] | character devices |
 //! | [`lock`] | flock(2) |
-//! | [`pipe`], [`eventfd`] | pipes and FIFOs, event counters |
+//! | [`pipe`], [`eventfd`], [`epoll`], [`socket`] | pipes and FIFOs, event counters, sets of files, sockets |
 //! | [`boot`] | the tree that a container starts with; a process's root, working directory, umask |
 //! | [`procfs`], [`sysfs`] | `/proc`, `/sys` |
 //! | [`anon`] | inodes without a place in the tree |
@@ -25,6 +25,7 @@ pub mod boot;
 pub mod console;
 pub mod dentry;
 pub mod device;
+pub mod epoll;
 pub mod eventfd;
 pub mod fd_table;
 pub mod file;
@@ -33,6 +34,7 @@ pub mod lock;
 pub mod mem;
 pub mod pipe;
 pub mod procfs;
+pub mod socket;
 pub mod sysfs;
 pub mod types;
 pub mod uio;

@@ -5,7 +5,8 @@
 use super::strace::Arg::*;
 use super::strace::flags;
 use super::Row;
-use super::{attr::*, copy::*, dir::*, fd::*, ioctl::*, link::*, mount::*, open::*, pipe::*, read_write::*, stat::*, xattr::*};
+use super::{attr::*, copy::*, dir::*, epoll::*, fd::*, ioctl::*, link::*, mount::*, open::*, pipe::*, poll::*};
+use super::{read_write::*, socket::*, stat::*, xattr::*};
 use super::{memory::*, process::*, signal::*, system::*, time::*};
 
 macro_rules! row {
@@ -23,6 +24,7 @@ pub const ROWS: &[Row] = &[
     row!(4, sys_stat, [Path, Ptr]),
     row!(5, sys_fstat, [Fd, Ptr]),
     row!(6, sys_lstat, [Path, Ptr]),
+    row!(7, sys_poll, [Ptr, Int, Int]),
     row!(8, sys_lseek, [Fd, Long, Value(flags::SEEK)]),
     row!(9, sys_mmap, [Ptr, Size, Flags(flags::PROT), Flags(flags::MAP), Fd, Hex]),
     row!(10, sys_mprotect, [Ptr, Size, Flags(flags::PROT)]),
@@ -38,6 +40,7 @@ pub const ROWS: &[Row] = &[
     row!(20, sys_writev, [Fd, Ptr, Int]),
     row!(21, sys_access, [Path, Flags(flags::ACCESS)]),
     row!(22, sys_pipe, [Ptr]),
+    row!(23, sys_select, [Int, Ptr, Ptr, Ptr, Ptr]),
     row!(24, sys_sched_yield, []),
     row!(25, sys_mremap, [Ptr, Size, Size, Flags(flags::MREMAP), Ptr]),
     row!(26, sys_msync, [Ptr, Size, Hex]),
@@ -52,6 +55,21 @@ pub const ROWS: &[Row] = &[
     row!(38, sys_setitimer, [Int, Ptr, Ptr]),
     row!(39, sys_getpid, []),
     row!(40, sys_sendfile, [Fd, Fd, Ptr, Size]),
+    row!(41, sys_socket, [Value(flags::AF), Hex, Int]),
+    row!(42, sys_connect, [Fd, Ptr, Int]),
+    row!(43, sys_accept, [Fd, Ptr, Ptr]),
+    row!(44, sys_sendto, [Fd, Data, Size, Hex, Ptr, Int]),
+    row!(45, sys_recvfrom, [Fd, Buf, Size, Hex, Ptr, Ptr]),
+    row!(46, sys_sendmsg, [Fd, Ptr, Hex]),
+    row!(47, sys_recvmsg, [Fd, Ptr, Hex]),
+    row!(48, sys_shutdown, [Fd, Int]),
+    row!(49, sys_bind, [Fd, Ptr, Int]),
+    row!(50, sys_listen, [Fd, Int]),
+    row!(51, sys_getsockname, [Fd, Ptr, Ptr]),
+    row!(52, sys_getpeername, [Fd, Ptr, Ptr]),
+    row!(53, sys_socketpair, [Value(flags::AF), Hex, Int, Ptr]),
+    row!(54, sys_setsockopt, [Fd, Int, Int, Ptr, Int]),
+    row!(55, sys_getsockopt, [Fd, Int, Int, Ptr, Ptr]),
     row!(56, sys_clone, [Flags(flags::CLONE), Ptr, Ptr, Ptr, Ptr]),
     row!(57, sys_fork, []),
     row!(58, sys_vfork, []),
@@ -161,6 +179,7 @@ pub const ROWS: &[Row] = &[
     row!(202, sys_futex, [Ptr, Futex, Int, Timespec, Ptr, Hex]),
     row!(203, sys_sched_setaffinity, [Int, Size, Ptr]),
     row!(204, sys_sched_getaffinity, [Int, Size, Ptr]),
+    row!(213, sys_epoll_create, [Int]),
     row!(217, sys_getdents64, [Fd, Ptr, Size]),
     row!(218, sys_set_tid_address, [Ptr]),
     row!(219, sys_restart_syscall, []),
@@ -171,6 +190,8 @@ pub const ROWS: &[Row] = &[
     row!(229, sys_clock_getres, [Value(flags::CLOCK), Ptr]),
     row!(230, sys_clock_nanosleep, [Value(flags::CLOCK), Int, Timespec, Ptr]),
     row!(231, sys_exit_group, [Int]),
+    row!(232, sys_epoll_wait, [Fd, Ptr, Int, Int]),
+    row!(233, sys_epoll_ctl, [Fd, Value(flags::EPOLL_CTL), Fd, Ptr]),
     row!(234, sys_tgkill, [Int, Int, Signal]),
     row!(235, sys_utimes, [Path, Ptr]),
     row!(247, sys_waitid, [Int, Int, Ptr, Hex, Ptr]),
@@ -187,15 +208,20 @@ pub const ROWS: &[Row] = &[
     row!(267, sys_readlinkat, [Fd, Path, Buf, Size]),
     row!(268, sys_fchmodat, [Fd, Path, Mode]),
     row!(269, sys_faccessat, [Fd, Path, Flags(flags::ACCESS)]),
+    row!(270, sys_pselect6, [Int, Ptr, Ptr, Ptr, Timespec, Ptr]),
+    row!(271, sys_ppoll, [Ptr, Int, Timespec, SigSet, Size]),
     row!(273, sys_set_robust_list, [Ptr, Size]),
     row!(274, sys_get_robust_list, [Int, Ptr, Ptr]),
     row!(275, sys_splice, [Fd, Ptr, Fd, Ptr, Size, Hex]),
     row!(276, sys_tee, [Fd, Fd, Size, Hex]),
     row!(277, sys_sync_file_range, [Fd, Long, Long, Hex]),
     row!(280, sys_utimensat, [Fd, Path, Ptr, Flags(flags::AT)]),
+    row!(281, sys_epoll_pwait, [Fd, Ptr, Int, Int, SigSet, Size]),
     row!(284, sys_eventfd, [Int]),
     row!(285, sys_fallocate, [Fd, Hex, Long, Long]),
+    row!(288, sys_accept4, [Fd, Ptr, Ptr, Hex]),
     row!(290, sys_eventfd2, [Int, Hex]),
+    row!(291, sys_epoll_create1, [Hex]),
     row!(292, sys_dup3, [Fd, Fd, OpenFlags]),
     row!(293, sys_pipe2, [Ptr, OpenFlags]),
     row!(295, sys_preadv, [Fd, Ptr, Int, Long]),
@@ -221,6 +247,7 @@ pub const ROWS: &[Row] = &[
     row!(436, sys_close_range, [Int, Int, Hex]),
     row!(437, sys_openat2, [Fd, Path, Ptr, Size]),
     row!(439, sys_faccessat2, [Fd, Path, Flags(flags::ACCESS), Flags(flags::AT)]),
+    row!(441, sys_epoll_pwait2, [Fd, Ptr, Int, Timespec, SigSet, Size]),
 ];
 
 /// One more than the highest number of a call that Linux 6.1 has.
