@@ -1,6 +1,7 @@
 //! Optimisation of SSA: local rules, common subexpressions, dead code.
 
 mod dead;
+mod floats;
 mod rules;
 mod scalars;
 
@@ -11,6 +12,7 @@ pub fn run(unit: &mut Unit) {
     rules::run(unit);
     dead::run(unit);
     scalars::run(unit);
+    floats::run(unit);
     rules::run(unit);
     dead::run(unit);
 }

@@ -193,12 +193,13 @@ impl Builder<'_> {
                 self.un(UnOp::I32Eqz, differs)
             }
             Reg::PF => {
-                let a_is_nan = self.bin_w(width, F32Ne, F64Ne, a, a);
                 if a == b {
-                    return a_is_nan;
+                    return self.bin_w(width, F32Ne, F64Ne, a, a);
                 }
-                let b_is_nan = self.bin_w(width, F32Ne, F64Ne, b, b);
-                self.bin(I32Or, a_is_nan, b_is_nan)
+                let not_less = self.bin_w(width, F32Ge, F64Ge, a, b);
+                let less = self.bin_w(width, F32Lt, F64Lt, a, b);
+                let ordered = self.bin(I32Or, not_less, less);
+                self.un(UnOp::I32Eqz, ordered)
             }
             _ => self.i32(0),
         }
