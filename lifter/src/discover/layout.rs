@@ -16,6 +16,8 @@ pub(super) struct Piece {
     pub end: u32,
     /// Index of the piece that begins with the function's entry.
     pub root: usize,
+    /// Nothing is known to call or mention its start, so it may be a part of another function.
+    pub part: bool,
 }
 
 /// What is known of references, to decide which pieces must be functions of their own.
@@ -80,7 +82,6 @@ impl Layout {
             Ok(at) => !elf.symbols[at].name.contains(".cold"),
             Err(_) => elf.stubs.contains_key(&start) || elf.entry == Some(start),
         };
-        let mut own = vec![true; self.pieces.len()];
         for extent in explorer.extents.iter() {
             let start = extent.start;
             let referred = explorer.code.marks(start) & CALLED != 0 || references.pointers.contains(&start);
@@ -88,7 +89,7 @@ impl Layout {
                 continue;
             }
             if let Some(piece) = self.find(start).filter(|piece| self.pieces[*piece].start == start) {
-                own[piece] = false;
+                self.pieces[piece].part = true;
             }
         }
         // Pieces that edges come from, for the pieces that may be parts.
@@ -96,7 +97,7 @@ impl Layout {
         for (from, to) in explorer.crossings.iter().chain(references.edges) {
             if let (Some(from), Some(to)) = (self.find(*from), self.find(*to))
                 && from != to
-                && !own[to]
+                && self.pieces[to].part
             {
                 sources.entry(to).or_default().insert(from);
             }
@@ -135,7 +136,7 @@ fn pieces(explorer: &Explorer, cuts: &BTreeSet<u32>) -> Vec<Piece> {
     let mut pieces = Vec::with_capacity(starts.len());
     let mut push = |start: u32, end: u32| {
         if start < end {
-            pieces.push(Piece { start, end, root: 0 });
+            pieces.push(Piece { start, end, root: 0, part: false });
         }
     };
     for region in &explorer.code.regions {

@@ -32,7 +32,10 @@ pub(super) struct Search<'a> {
     tables: BTreeMap<u32, JumpTable>,
     /// Indirect jumps that look like a switch without a known table.
     unknown: BTreeSet<u32>,
-    /// What such a jump may lead to.
+    /// Jumps whose table was believed until code turned up from where another one arrives. That code may only be reached by
+    /// way of the table, so believing it again would go round in circles.
+    distrusted: BTreeSet<u32>,
+    /// What unknown jumps may lead to.
     guesses: BTreeSet<u32>,
     /// What was last seen of each function with indirect jumps: unchanged functions need no second look.
     seen: BTreeMap<u32, u64>,
@@ -53,6 +56,7 @@ impl<'a> Search<'a> {
             landing_edges,
             tables: BTreeMap::new(),
             unknown: BTreeSet::new(),
+            distrusted: BTreeSet::new(),
             guesses: BTreeSet::new(),
             seen: BTreeMap::new(),
             guessed: BTreeMap::new(),
@@ -62,12 +66,10 @@ impl<'a> Search<'a> {
     pub fn run(mut self) -> Program {
         self.known_starts();
         self.follow_tables();
-        self.follow_pointers();
-        self.follow_guesses();
+        self.follow_hints();
         sweep::sweep(&mut self.explorer);
         self.follow_tables();
-        self.follow_pointers();
-        self.follow_guesses();
+        self.follow_hints();
 
         let mut cuts = BTreeSet::new();
         let (layout, labels) = loop {
@@ -118,6 +120,16 @@ impl<'a> Search<'a> {
         self.tables.clear();
     }
 
+    /// Pointers, then guesses, which may lead to code with further pointers.
+    fn follow_hints(&mut self) {
+        for _ in 0..ROUNDS {
+            self.follow_pointers();
+            if !self.follow_guesses() {
+                return;
+            }
+        }
+    }
+
     /// Explores what data and instructions refer to.
     fn follow_pointers(&mut self) {
         let mut pointers: Vec<(u32, Option<u32>)> =
@@ -161,13 +173,15 @@ impl<'a> Search<'a> {
 
     /// In functions with a jump that could go anywhere: what it may lead to. That is where tables lead whose entries are loaded far
     /// from the jump, whatever looks like a table that the function refers to, and code of the function that nothing leads to.
-    fn follow_guesses(&mut self) {
-        for _ in 0..ROUNDS {
+    /// `true` if there was anything new.
+    fn follow_guesses(&mut self) -> bool {
+        for round in 0..ROUNDS {
             if !self.guess() {
-                return;
+                return round > 0;
             }
             self.follow_tables();
         }
+        true
     }
 
     /// `true` if there is something new to explore.
@@ -208,7 +222,7 @@ impl<'a> Search<'a> {
         let pieces: Vec<Piece> = layout.ranges(function).collect();
         let view = self.view(layout, function, labels);
         let known = self.table_addresses();
-        let finder = Finder { elf: self.elf, code: &self.explorer.code, known: &known };
+        let finder = Finder { elf: self.elf, code: &self.explorer.code, layout, known: &known };
         let mut guesses = BTreeSet::new();
         for instr in view.instrs.iter().filter(|instr| instr.is_ip_rel_memory_operand()) {
             let Ok(address) = u32::try_from(instr.ip_rel_memory_address()) else { continue };
@@ -254,31 +268,29 @@ impl<'a> Search<'a> {
         let labels = self.labels(layout);
         let mut found = BTreeMap::new();
         let mut unknown = BTreeSet::new();
-        let mut new = false;
         for (function, jumps) in functions {
             let digest = self.digest(layout, function, &labels);
             if self.seen.insert(layout.entry(function), digest) == Some(digest) {
                 for pc in jumps {
-                    found.extend(self.tables.remove_entry(&pc));
-                    unknown.extend(self.unknown.take(&pc));
+                    found.extend(self.tables.get(&pc).map(|table| (pc, table.clone())));
+                    unknown.extend(self.unknown.get(&pc));
                 }
                 continue;
             }
             let pieces: Vec<Piece> = layout.ranges(function).collect();
             let view = self.view(layout, function, &labels);
-            let finder = Finder { elf: self.elf, code: &self.explorer.code, known: &known };
-            let Some(mut values) = Values::new(self.elf, &view) else {
-                new |= jumps.iter().any(|pc| self.tables.contains_key(pc));
-                continue;
-            };
+            let finder = Finder { elf: self.elf, code: &self.explorer.code, layout, known: &known };
+            let Some(mut values) = Values::new(self.elf, &view) else { continue };
             for node in 0..view.nodes.len() {
                 let pc = view.last(node).ip() as u32;
                 if !jumps.contains(&pc) {
                     continue;
                 }
                 match finder.jump(&view, &mut values, node, &pieces) {
+                    Jump::Table(_) if self.distrusted.contains(&pc) => {
+                        unknown.insert(pc);
+                    }
                     Jump::Table(table) => {
-                        new |= self.tables.get(&pc) != Some(&table);
                         found.insert(pc, table);
                     }
                     Jump::Unknown => {
@@ -287,12 +299,35 @@ impl<'a> Search<'a> {
                     Jump::Other => {}
                 }
             }
-            new |= jumps.iter().any(|pc| self.tables.contains_key(pc) && !found.contains_key(pc));
         }
+        let new = self.compare(&mut found);
         self.tables = found;
         self.unknown = unknown;
         for target in self.tables.values().flat_map(|table| &table.targets) {
             self.explorer.push(*target);
+        }
+        new
+    }
+
+    /// Compares new tables with those from before: a jump must not lead to ever other tables. `true` if anything is new.
+    fn compare(&mut self, found: &mut BTreeMap<u32, JumpTable>) -> bool {
+        let mut new = found.keys().any(|pc| !self.tables.contains_key(pc));
+        for (pc, old) in &self.tables {
+            match found.get_mut(pc) {
+                Some(table) if (table.address, table.entry) == (old.address, old.entry) => {
+                    // Other ways to the jump can hide its bound; what was read stays read.
+                    if table.targets.len() < old.targets.len() {
+                        table.targets.clone_from(&old.targets);
+                    }
+                    new |= table != old;
+                }
+                _ => {
+                    found.remove(pc);
+                    self.distrusted.insert(*pc);
+                    self.guesses.extend(&old.targets);
+                    new = true;
+                }
+            }
         }
         new
     }

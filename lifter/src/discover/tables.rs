@@ -11,7 +11,7 @@ use iced_x86::{Instruction, Mnemonic, OpKind, Register};
 
 use super::bounds::{self, Bound};
 use super::code::Code;
-use super::layout::Piece;
+use super::layout::{Layout, Piece};
 use super::values::{Known, State, Values};
 use super::view::{View, gpr};
 use super::{JumpTable, TableEntry};
@@ -57,6 +57,7 @@ struct Load {
 pub(super) struct Finder<'a> {
     pub elf: &'a Elf<'a>,
     pub code: &'a Code<'a>,
+    pub layout: &'a Layout,
     /// Addresses of all tables found before: where one begins, no other goes on.
     pub known: &'a BTreeSet<u32>,
 }
@@ -129,7 +130,8 @@ impl Finder<'_> {
         (state, parts)
     }
 
-    /// The entries of a table: as many as the bound says or, where it says nothing certain, as many as lead into the function's pieces.
+    /// The entries of a table: as many as the bound says or, where it says nothing certain, as many as lead into the function's pieces
+    /// or what may be its cold part, up to the last one that leads into its pieces.
     fn targets(&self, address: u32, entry: TableEntry, bound: Option<Bound>, pieces: &[Piece]) -> Vec<u32> {
         let inside = |target: u32| pieces.iter().any(|piece| piece.start <= target && target < piece.end);
         let (most, exact) = match bound {
@@ -140,15 +142,17 @@ impl Finder<'_> {
         let mut targets = Vec::new();
         for index in 0..most.min(MOST_ENTRIES) as u32 {
             let Some((place, target)) = self.entry(address, entry, index) else { break };
-            let ends = !exact && (!inside(target) || index > 0 && self.known.contains(&place));
+            let part = || self.layout.find(target).is_some_and(|piece| self.layout.pieces[piece].part);
+            let ends = !exact && (!inside(target) && !part() || index > 0 && self.known.contains(&place));
             if ends || self.code.is_inside_instruction(target) {
                 break;
             }
             targets.push(target);
         }
         // A table of functions only is not worth a switch.
-        if !targets.iter().any(|target| inside(*target)) {
-            targets.clear();
+        let inside = targets.iter().rposition(|target| inside(*target)).map_or(0, |last| last + 1);
+        if !exact || inside == 0 {
+            targets.truncate(inside);
         }
         targets
     }
