@@ -41,16 +41,22 @@ fn arithmetic(mnemonic: M) -> Option<Row> {
         M::Maxps | M::Vmaxps => |b, i| b.packed2(i, |b, x, y| b.bin(F32x4PMax, y, x)),
         M::Minpd | M::Vminpd => |b, i| b.packed2(i, |b, x, y| b.bin(F64x2PMin, y, x)),
         M::Maxpd | M::Vmaxpd => |b, i| b.packed2(i, |b, x, y| b.bin(F64x2PMax, y, x)),
-        M::Minss | M::Vminss => |b, i| b.scalar2(i, F32x4, |b, x, y| choose(b, F32Lt, x, y)),
-        M::Maxss | M::Vmaxss => |b, i| b.scalar2(i, F32x4, |b, x, y| choose(b, F32Gt, x, y)),
-        M::Minsd | M::Vminsd => |b, i| b.scalar2(i, F64x2, |b, x, y| choose(b, F64Lt, x, y)),
-        M::Maxsd | M::Vmaxsd => |b, i| b.scalar2(i, F64x2, |b, x, y| choose(b, F64Gt, x, y)),
+        M::Minss | M::Vminss => |b, i| b.scalar2(i, F32x4, |b, x, y| minimum(b, F32Lt, x, y)),
+        M::Maxss | M::Vmaxss => |b, i| b.scalar2(i, F32x4, |b, x, y| maximum(b, F32Lt, x, y)),
+        M::Minsd | M::Vminsd => |b, i| b.scalar2(i, F64x2, |b, x, y| minimum(b, F64Lt, x, y)),
+        M::Maxsd | M::Vmaxsd => |b, i| b.scalar2(i, F64x2, |b, x, y| maximum(b, F64Lt, x, y)),
         _ => return None,
     })
 }
 
-fn choose(b: &mut Builder<'_>, op: BinOp, x: Value, y: Value) -> Value {
-    let first = b.bin(op, x, y);
+// Both in the form that Cranelift turns into the one SSE instruction again.
+fn minimum(b: &mut Builder<'_>, less: BinOp, x: Value, y: Value) -> Value {
+    let first = b.bin(less, x, y);
+    b.select(first, x, y)
+}
+
+fn maximum(b: &mut Builder<'_>, less: BinOp, x: Value, y: Value) -> Value {
+    let first = b.bin(less, y, x);
     b.select(first, x, y)
 }
 
