@@ -1,6 +1,7 @@
 //! Conversions between integers, singles, doubles and halves (SDM vol. 1, §11.4.1.6).
 //!
 //! A float that no integer can hold becomes the *integer indefinite*, the least integer (SDM vol. 1, §4.8.3.8 and table E-11); Wasm saturates.
+//! Conversions *to* floats round to nearest even (see [`super::sse_float`]), those to integers as MXCSR says.
 
 use iced_x86::{Instruction, Mnemonic as M};
 
