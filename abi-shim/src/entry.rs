@@ -20,13 +20,15 @@ use crate::{code_map, cpu, machine, wasi};
 thread_local! {
     static KERNEL: RefCell<Option<Kernel>> = const { RefCell::new(None) };
     static INTERPRETER: RefCell<Interpreter> = RefCell::default();
-    static COUNTS: RefCell<Counts> = const { RefCell::new(Counts { enabled: false, blocks: BTreeMap::new() }) };
+    static COUNTS: RefCell<Counts> = const { RefCell::new(Counts { enabled: false, trace: false, blocks: BTreeMap::new() }) };
     static EXIT_CODE: Cell<u32> = const { Cell::new(0) };
 }
 
 /// HOIST_STATS: how often each block was interpreted, by pc.
 struct Counts {
     enabled: bool,
+    /// HOIST_TRACE=blocks: each pc is written as it is come to.
+    trace: bool,
     blocks: BTreeMap<u32, u64>,
 }
 
@@ -42,7 +44,7 @@ fn kernel<R>(f: impl FnOnce(&mut Kernel) -> R) -> R {
 /// Boots the image, runs its program to its end; its exit code as a shell would see it.
 pub fn run() -> u32 {
     let options = Options::new(wasi::environment::arguments(), wasi::environment::variables());
-    COUNTS.with_borrow_mut(|counts| counts.enabled = options.stats);
+    COUNTS.with_borrow_mut(|counts| (counts.enabled, counts.trace) = (options.stats, options.trace_blocks));
     let code = match boot::boot(options) {
         Ok(kernel) => {
             KERNEL.set(Some(kernel));
@@ -182,6 +184,9 @@ fn interpret_blocks(mm: &AddressSpace, start: u32) -> Stop {
             if counts.enabled && !stop {
                 *counts.blocks.entry(pc).or_default() += 1;
             }
+            if counts.trace && !stop {
+                say(&format!("{pc:#x}"));
+            }
             stop
         };
         INTERPRETER.with_borrow_mut(|interpreter| {
@@ -193,11 +198,10 @@ fn interpret_blocks(mm: &AddressSpace, start: u32) -> Stop {
 /// HOIST_STATS=1: what was interpreted, to standard error.
 fn print_counts(k: &Kernel) {
     const SHOWN: usize = 10;
-    let Counts { enabled: true, blocks } = COUNTS.with_borrow_mut(|counts| {
-        std::mem::replace(counts, Counts { enabled: counts.enabled, blocks: BTreeMap::new() })
-    }) else {
+    let (enabled, blocks) = COUNTS.with_borrow_mut(|counts| (counts.enabled, std::mem::take(&mut counts.blocks)));
+    if !enabled {
         return;
-    };
+    }
     let stats = INTERPRETER.with_borrow(|interpreter| interpreter.stats);
     let (total, instructions, translated) = (stats.blocks, stats.instructions, stats.translated);
     say(&format!("hoist: interpreted {total} blocks, {instructions} instructions; translated {translated} blocks"));

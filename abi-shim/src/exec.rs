@@ -215,7 +215,8 @@ fn load(mm: &mut AddressSpace, location: &Location, elf: &Elf) -> Result<Loaded,
             mm.map_file(Place::Fixed(page), within + segment.file_size, segment.prot, false, &file, segment.offset - within)?;
             bss = page_up(file_end);
             if segment.mem_size > segment.file_size && segment.prot.has(Prot::WRITE) {
-                user::clear(file_end, bss.min(end) - file_end)?;
+                // To the page's end, as Linux does: the dynamic linker's first allocations come from there.
+                user::clear(file_end, bss - file_end)?;
             }
         }
         if page_up(end) > bss {

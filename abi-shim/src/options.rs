@@ -10,6 +10,8 @@ pub struct Options {
     pub user: Option<String>,
     pub hostname: Option<String>,
     pub trace_syscalls: bool,
+    /// Each block that is interpreted, by its address.
+    pub trace_blocks: bool,
     pub stats: bool,
     /// Arguments that replace the image's command; `None` if there are none.
     pub args: Option<Vec<String>>,
@@ -29,7 +31,10 @@ impl Options {
                 environment::CWD => options.cwd = Some(value),
                 environment::USER => options.user = Some(value),
                 environment::HOSTNAME => options.hostname = Some(value),
-                environment::TRACE => options.trace_syscalls = value.split(',').any(|what| what == "syscalls"),
+                environment::TRACE => {
+                    let traces = |wanted| value.split(',').any(|what| what == wanted);
+                    (options.trace_syscalls, options.trace_blocks) = (traces("syscalls"), traces("blocks"));
+                }
                 environment::STATS => options.stats = value == "1",
                 _ => options.env.push((name, value)),
             }
