@@ -123,5 +123,8 @@ fn function_bytes(elf: &Elf, covered: &BTreeMap<u32, u32>, verbose: bool) -> (u6
 /// Nothing but NOPs and zeros.
 fn is_padding(bytes: &[u8]) -> bool {
     let zeros = bytes.iter().all(|byte| *byte == 0);
-    zeros || Decoder::new(64, bytes, DecoderOptions::NONE).iter().all(|instr| matches!(instr.mnemonic(), Mnemonic::Nop | Mnemonic::Int3))
+    zeros
+        || Decoder::new(64, bytes, DecoderOptions::NONE)
+            .iter()
+            .all(|instr| matches!(instr.mnemonic(), Mnemonic::Nop | Mnemonic::Int3))
 }

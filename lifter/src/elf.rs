@@ -8,9 +8,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use goblin::elf::header::{
-    EI_CLASS, EI_DATA, ELFCLASS64, ELFDATA2LSB, ELFMAG, EM_X86_64, ET_DYN, ET_EXEC, SIZEOF_IDENT,
-};
+use goblin::elf::header::{EI_CLASS, EI_DATA, ELFCLASS64, ELFDATA2LSB, ELFMAG, EM_X86_64, ET_DYN, ET_EXEC, SIZEOF_IDENT};
 use goblin::elf::program_header::{PF_W, PF_X, PT_DYNAMIC, PT_GNU_EH_FRAME, PT_GNU_RELRO, PT_INTERP, PT_LOAD, PT_NOTE};
 
 mod bytes;
@@ -128,7 +126,7 @@ impl<'a> Elf<'a> {
     pub fn parse(bytes: &'a [u8], home: u32) -> Result<Elf<'a>, ElfError> {
         let header = Header::parse(bytes)?;
         let fixed = header.kind == ET_EXEC;
-        if home % 4096 != 0 || fixed && home != 0 {
+        if !home.is_multiple_of(4096) || fixed && home != 0 {
             return Err(ElfError::Home(home));
         }
         let programs = header.programs(bytes)?;

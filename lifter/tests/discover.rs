@@ -82,10 +82,12 @@ fn switches_have_their_tables() {
 
         let masked = function(&program, "masked");
         let table = only_table(masked);
-        // gcc may make the last case the default.
+        // gcc may compare the first case or the last apart.
         assert!((7..=8).contains(&table.targets.len()), "{flags:?}");
-        for index in [0, 1, 3, 4, 6] {
-            assert_eq!(argument(&elf, table.targets[index]), Some(7000 + index as u64), "{flags:?}");
+        let first = argument(&elf, table.targets[0]).expect("a first case");
+        assert!(first == 7000 || first == 7001, "{flags:?}");
+        for case in [7001, 7003, 7004, 7006] {
+            assert_eq!(argument(&elf, table.targets[(case - first) as usize]), Some(case), "{flags:?}");
         }
         assert_eq!(program.stats.jumps_without_table, 0, "{flags:?}");
     }

@@ -140,7 +140,10 @@ impl Search<'_> {
             Mnemonic::Cdqe | Mnemonic::Cwde => true,
             Mnemonic::And => {
                 let mask = match instr.op1_kind() {
-                    OpKind::Immediate8 | OpKind::Immediate32 | OpKind::Immediate8to32 | OpKind::Immediate8to64
+                    OpKind::Immediate8
+                    | OpKind::Immediate32
+                    | OpKind::Immediate8to32
+                    | OpKind::Immediate8to64
                     | OpKind::Immediate32to64 => instr.immediate(1),
                     _ => return false,
                 };
@@ -171,19 +174,19 @@ fn register(instr: &Instruction, operand: u32) -> Option<usize> {
 }
 
 fn memory(instr: &Instruction) -> Place {
-    Place::Memory(
-        instr.memory_base(),
-        instr.memory_index(),
-        instr.memory_index_scale(),
-        instr.memory_displacement64(),
-    )
+    Place::Memory(instr.memory_base(), instr.memory_index(), instr.memory_index_scale(), instr.memory_displacement64())
 }
 
 /// What is compared with which constant.
 fn comparison(instr: &Instruction) -> Option<(Place, u64)> {
     let limit = match instr.op1_kind() {
-        OpKind::Immediate8 | OpKind::Immediate16 | OpKind::Immediate32 | OpKind::Immediate8to16
-        | OpKind::Immediate8to32 | OpKind::Immediate8to64 | OpKind::Immediate32to64 => instr.immediate(1),
+        OpKind::Immediate8
+        | OpKind::Immediate16
+        | OpKind::Immediate32
+        | OpKind::Immediate8to16
+        | OpKind::Immediate8to32
+        | OpKind::Immediate8to64
+        | OpKind::Immediate32to64 => instr.immediate(1),
         _ => return None,
     };
     let place = match instr.op0_kind() {

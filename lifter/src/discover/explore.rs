@@ -225,9 +225,7 @@ impl<'a> Explorer<'a> {
 /// Where a direct jump or call goes, if that is a guest address.
 pub(super) fn near_target(instr: &Instruction) -> Option<u32> {
     match instr.op0_kind() {
-        OpKind::NearBranch16 | OpKind::NearBranch32 | OpKind::NearBranch64 => {
-            u32::try_from(instr.near_branch_target()).ok()
-        }
+        OpKind::NearBranch16 | OpKind::NearBranch32 | OpKind::NearBranch64 => u32::try_from(instr.near_branch_target()).ok(),
         _ => None,
     }
 }
@@ -238,9 +236,25 @@ fn is_odd(instr: &Instruction) -> bool {
     instr.is_privileged()
         || matches!(
             instr.mnemonic(),
-            In | Out | Insb | Insd | Insw | Outsb | Outsd | Outsw | Iretd | Iretq | Retf | Enter | Xlatb | Loop | Loope
-                | Loopne | Fbld | Fbstp | Int1 | Int3
+            In | Out
+                | Insb
+                | Insd
+                | Insw
+                | Outsb
+                | Outsd
+                | Outsw
+                | Iretd
+                | Iretq
+                | Retf
+                | Enter
+                | Xlatb
+                | Loop
+                | Loope
+                | Loopne
+                | Fbld
+                | Fbstp
+                | Int1
+                | Int3
         )
-        || instr.has_segment_prefix() && !matches!(instr.segment_prefix(), Register::FS | Register::GS)
-            && instr.mnemonic() != Nop
+        || matches!(instr.segment_prefix(), Register::ES | Register::CS | Register::SS) && instr.mnemonic() != Nop
 }

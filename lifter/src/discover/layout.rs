@@ -125,8 +125,7 @@ impl Layout {
 
 fn pieces(explorer: &Explorer, cuts: &BTreeSet<u32>) -> Vec<Piece> {
     // Starts with the end, where it is known.
-    let mut starts: Vec<(u32, Option<u32>)> =
-        explorer.extents.iter().map(|extent| (extent.start, Some(extent.end))).collect();
+    let mut starts: Vec<(u32, Option<u32>)> = explorer.extents.iter().map(|extent| (extent.start, Some(extent.end))).collect();
     starts.extend(explorer.gap_starts.iter().map(|start| (*start, None)));
     for &cut in cuts {
         starts.push((cut, explorer.extents.find(cut).map(|extent| extent.end)));

@@ -13,7 +13,7 @@ use super::bounds::{self, Bound};
 use super::code::Code;
 use super::layout::{Layout, Piece};
 use super::values::{Known, State, Values};
-use super::view::{View, gpr};
+use super::view::{View, gpr, is_based};
 use super::{JumpTable, TableEntry};
 use crate::elf::Elf;
 
@@ -169,9 +169,7 @@ impl Finder<'_> {
         }
         let target = match entry {
             TableEntry::Address => self.elf.read_pointer(place)?,
-            TableEntry::Offset { base } => {
-                base.wrapping_add(u32::from_le_bytes(self.elf.read(place, 4)?.try_into().ok()?))
-            }
+            TableEntry::Offset { base } => base.wrapping_add(u32::from_le_bytes(self.elf.read(place, 4)?.try_into().ok()?)),
         };
         self.elf.is_code(target).then_some((place, target))
     }
@@ -262,7 +260,7 @@ fn constant(value: Known) -> Option<u32> {
 fn load(instr: &Instruction, at: usize, state: &State, parts: &Parts) -> Option<Load> {
     let width = instr.memory_size().size() as u32;
     let (base, index) = (instr.memory_base(), instr.memory_index());
-    if (width != 4 && width != 8) || instr.segment_prefix() != Register::None || !index.is_gpr64() {
+    if (width != 4 && width != 8) || is_based(instr) || !index.is_gpr64() {
         return None;
     }
     if base != Register::None && !base.is_gpr64() {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use iced_x86::{Instruction, Mnemonic, OpKind, Register};
 
-use super::view::{View, gpr};
+use super::view::{View, gpr, is_based};
 use crate::elf::{Elf, Stored};
 
 /// What a register holds. The order is the order of the lattice: values only go up.
@@ -152,7 +152,7 @@ impl Values {
 
 /// The address of a memory operand without index.
 fn address(instr: &Instruction, state: &State) -> Known {
-    if instr.memory_index() != Register::None || instr.segment_prefix() != Register::None {
+    if instr.memory_index() != Register::None || is_based(instr) {
         return Known::Unknown;
     }
     match instr.memory_base() {
@@ -178,8 +178,7 @@ fn pointer(elf: &Elf, address: u64) -> Known {
 
 /// Displacement of a stack slot, if the memory operand is `[rsp + disp]`.
 fn slot(instr: &Instruction) -> Option<i64> {
-    (instr.memory_base() == Register::RSP && instr.memory_index() == Register::None)
-        .then(|| instr.memory_displacement64() as i64)
+    (instr.memory_base() == Register::RSP && instr.memory_index() == Register::None).then(|| instr.memory_displacement64() as i64)
 }
 
 fn slot_load(instr: &Instruction) -> Option<i64> {

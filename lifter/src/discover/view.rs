@@ -99,10 +99,7 @@ impl View {
                 predecessors: Vec::new(),
                 open: false,
                 landing_pad: false,
-                calls: matches!(
-                    self.instrs[self.instrs.len() - 1].flow_control(),
-                    FlowControl::Call | FlowControl::IndirectCall
-                ),
+                calls: matches!(self.instrs[self.instrs.len() - 1].flow_control(), FlowControl::Call | FlowControl::IndirectCall),
             });
         }
     }
@@ -149,4 +146,9 @@ fn writes(factory: &mut InstructionInfoFactory, instr: &Instruction, clobbers: u
 /// Number of the general-purpose register that this one is or is a part of.
 pub(super) fn gpr(register: Register) -> Option<usize> {
     register.is_gpr().then(|| register.full_register().number())
+}
+
+/// Is the memory operand relative to fs or gs? (`notrack` looks like a prefix for ds.)
+pub(super) fn is_based(instr: &Instruction) -> bool {
+    matches!(instr.segment_prefix(), Register::FS | Register::GS)
 }

@@ -1,8 +1,8 @@
 //! The dynamic section (gABI, "Dynamic Section"): what the dynamic loader is told.
 
 use goblin::elf::dynamic::{
-    DT_FINI, DT_FINI_ARRAY, DT_FINI_ARRAYSZ, DT_GNU_HASH, DT_HASH, DT_INIT, DT_INIT_ARRAY, DT_INIT_ARRAYSZ, DT_JMPREL,
-    DT_NULL, DT_PLTRELSZ, DT_PREINIT_ARRAY, DT_PREINIT_ARRAYSZ, DT_RELA, DT_RELASZ, DT_STRTAB, DT_SYMTAB,
+    DT_FINI, DT_FINI_ARRAY, DT_FINI_ARRAYSZ, DT_GNU_HASH, DT_HASH, DT_INIT, DT_INIT_ARRAY, DT_INIT_ARRAYSZ, DT_JMPREL, DT_NULL,
+    DT_PLTRELSZ, DT_PREINIT_ARRAY, DT_PREINIT_ARRAYSZ, DT_RELA, DT_RELASZ, DT_STRTAB, DT_SYMTAB,
 };
 use goblin::elf::section_header::{SHT_FINI_ARRAY, SHT_INIT_ARRAY, SHT_PREINIT_ARRAY};
 
@@ -79,8 +79,7 @@ impl Elf<'_> {
         let sections = self.sections.iter().filter(|section| {
             [SHT_PREINIT_ARRAY, SHT_INIT_ARRAY, SHT_FINI_ARRAY].contains(&section.kind) && section.address != 0
         });
-        let sections =
-            sections.map(|section| Table { address: Some(section.address), size: section.file.len() as u64 });
+        let sections = sections.map(|section| Table { address: Some(section.address), size: section.file.len() as u64 });
         let mut functions: Vec<u32> = dynamic.init.into_iter().chain(dynamic.fini).collect();
         for table in dynamic.arrays.into_iter().chain(sections) {
             let Some(address) = table.address else { continue };

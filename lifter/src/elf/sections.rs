@@ -69,7 +69,7 @@ fn range(bytes: &[u8], section: &Raw) -> Option<Range<usize>> {
         return Some(0..0);
     }
     let end = section.offset.checked_add(section.size)?;
-    (end <= bytes.len() as u64).then(|| section.offset as usize..end as usize)
+    (end <= bytes.len() as u64).then_some(section.offset as usize..end as usize)
 }
 
 /// Executable sections, cut to the executable segments; without any, the executable segments.

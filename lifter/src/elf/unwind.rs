@@ -132,13 +132,7 @@ fn entry(elf: &Elf, base: u32, mut reader: Reader, common: &Common, call_sites: 
 }
 
 /// The call-site table of a language-specific data area.
-fn language_data(
-    elf: &Elf,
-    address: u32,
-    function: u32,
-    landing_pads: &mut Vec<u32>,
-    call_sites: &mut usize,
-) -> Option<()> {
+fn language_data(elf: &Elf, address: u32, function: u32, landing_pads: &mut Vec<u32>, call_sites: &mut usize) -> Option<()> {
     let mut reader = Reader::new(elf.read_from(address)?, 0);
     let base_encoding = reader.u8()?;
     let base = if base_encoding == OMIT { function } else { pointer(elf, &mut reader, base_encoding, address)? };
