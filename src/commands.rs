@@ -1,0 +1,64 @@
+//! The subcommands, one file each.
+
+pub mod compile;
+pub mod convert;
+pub mod image;
+pub mod inspect;
+pub mod run;
+
+use std::error::Error;
+use std::fmt;
+use std::path::PathBuf;
+
+/// A command failed: what to say, and the exit status.
+#[derive(Debug)]
+pub struct Failure {
+    pub status: u8,
+    message: String,
+}
+
+/// Docker's: the failure is hoist's, not the guest's.
+const OWN_FAILURE: u8 = 125;
+
+impl Failure {
+    pub fn new(status: u8, message: impl Into<String>) -> Failure {
+        Failure { status, message: message.into() }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl<E: Error> From<E> for Failure {
+    /// The error with its causes, each unless what is said already ends in it.
+    fn from(error: E) -> Failure {
+        let mut message = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            let text = cause.to_string();
+            if !message.contains(&text) {
+                message = format!("{message}: {text}");
+            }
+            source = cause.source();
+        }
+        Failure { status: OWN_FAILURE, message }
+    }
+}
+
+/// Where hoist keeps what it can make again: `$XDG_CACHE_HOME/hoist`, by default `~/.cache/hoist`.
+pub fn cache_dir() -> Option<PathBuf> {
+    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")))?;
+    Some(base.join("hoist"))
+}
+
+/// How a command prints its result.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
+pub enum Format {
+    #[default]
+    Text,
+    Json,
+}

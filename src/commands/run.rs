@@ -1,0 +1,203 @@
+//! `hoist run`: as `docker run`, of an image or a component.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use hoist_oci::Reference;
+use hoist_runner::{Cache, Invocation, Mount, Profiler, RunError, Runner};
+use hoist_x86::boundary::environment;
+use sha2::{Digest, Sha256};
+
+use super::image::ImageOptions;
+use super::{Failure, cache_dir};
+use crate::pipeline::{self, Conversion};
+use crate::progress::Progress;
+
+/// Run a container image, or a component made from one
+#[derive(Args)]
+pub struct Run {
+    /// A component (FILE.wasm, FILE.cwasm) or an image reference as for `convert`
+    image: String,
+
+    /// Arguments; they replace the image's Cmd
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    args: Vec<String>,
+
+    /// Set an environment variable; without a value, the host's
+    #[arg(short, long, value_name = "NAME[=VALUE]")]
+    env: Vec<String>,
+
+    /// Working directory in the guest
+    #[arg(short, long, value_name = "DIR")]
+    workdir: Option<String>,
+
+    /// User and group, by name or number
+    #[arg(short, long, value_name = "USER[:GROUP]")]
+    user: Option<String>,
+
+    /// Program to start instead of the image's
+    #[arg(long, value_name = "PROGRAM")]
+    entrypoint: Option<String>,
+
+    /// The guest's host name
+    #[arg(long, value_name = "NAME")]
+    hostname: Option<String>,
+
+    /// Show a directory of the host in the guest
+    #[arg(short, long, value_name = "HOST:GUEST[:ro]")]
+    volume: Vec<String>,
+
+    /// Connect standard input
+    #[arg(short, long)]
+    interactive: bool,
+
+    /// Let the guest see the terminal as one
+    #[arg(short, long)]
+    tty: bool,
+
+    /// Accepted as docker does: nothing of a run is ever kept
+    #[arg(long)]
+    rm: bool,
+
+    /// Print at the end, to standard error, what was interpreted, and where
+    #[arg(long)]
+    stats: bool,
+
+    /// Print system calls to standard error, in strace's notation
+    #[arg(long, value_enum, value_name = "WHAT")]
+    trace: Option<Trace>,
+
+    /// Tell a profiler about compiled functions
+    #[arg(long, value_enum, value_name = "HOW")]
+    profile: Option<Profile>,
+
+    /// Print how long each stage of a conversion took, to standard error
+    #[arg(long)]
+    timings: bool,
+
+    #[command(flatten)]
+    options: ImageOptions,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Trace {
+    Syscalls,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Profile {
+    /// For perf(1), as /tmp/perf-PID.map
+    Perfmap,
+    /// For `perf inject`
+    Jitdump,
+}
+
+impl Run {
+    pub fn run(self) -> Result<ExitCode, Failure> {
+        let invocation = self.invocation()?;
+        let progress = Progress::new(false);
+        let file = self.component(&progress)?;
+        let runner = Runner::new(match self.profile {
+            None => Profiler::None,
+            Some(Profile::Perfmap) => Profiler::PerfMap,
+            Some(Profile::Jitdump) => Profiler::JitDump,
+        })?;
+        let cache = cache_dir().map_or_else(Cache::none, |dir| Cache::at(dir.join("compiled")));
+        let component = progress.stage("compile", || {
+            runner.load(&file, &cache, || progress.line("compiling for this machine (once)"))
+        })?;
+        if self.timings {
+            eprint!("{}", progress.timings());
+        }
+        match runner.run(&component, &invocation) {
+            Ok(status) => Ok(ExitCode::from(status)),
+            Err(RunError::Trap(trap)) => Err(Failure::new(trap.status, trap.to_string())),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What the guest is given.
+    fn invocation(&self) -> Result<Invocation, Failure> {
+        let mut env: Vec<(String, String)> = self.env.iter().filter_map(|variable| env_variable(variable)).collect();
+        let mut set = |name: &str, value: Option<&str>| env.extend(value.map(|value| (name.to_owned(), value.to_owned())));
+        set(environment::ENTRYPOINT, self.entrypoint.as_deref());
+        set(environment::CWD, self.workdir.as_deref());
+        set(environment::USER, self.user.as_deref());
+        set(environment::HOSTNAME, self.hostname.as_deref());
+        set(environment::TRACE, self.trace.map(|Trace::Syscalls| "syscalls"));
+        set(environment::STATS, self.stats.then_some("1"));
+        let name = Path::new(&self.image).file_name().map_or(self.image.as_str().into(), |name| name.to_string_lossy());
+        Ok(Invocation {
+            args: std::iter::once(name.into_owned()).chain(self.args.iter().cloned()).collect(),
+            env,
+            mounts: self.volume.iter().map(|volume| mount(volume)).collect::<Result<_, _>>()?,
+            interactive: self.interactive,
+            tty: self.tty,
+        })
+    }
+
+    /// The component's file: the one that was named, or what the image was converted to.
+    fn component(&self, progress: &Progress) -> Result<PathBuf, Failure> {
+        let file = Path::new(&self.image);
+        if file.is_file() {
+            return Ok(file.to_owned());
+        }
+        if file.extension().is_some_and(|extension| extension == "wasm" || extension == "cwasm") {
+            return Err(Failure::new(super::OWN_FAILURE, format!("{}: no such file", file.display())));
+        }
+        let reference: Reference = self.image.parse()?;
+        let needs_entry = self.args.is_empty() && self.entrypoint.is_none();
+        let conversion = self.options.conversion(reference, needs_entry);
+        let dir = cache_dir().ok_or_else(|| Failure::new(super::OWN_FAILURE, "neither XDG_CACHE_HOME nor HOME is set"))?;
+        let dir = dir.join("components");
+        std::fs::create_dir_all(&dir)
+            .map_err(|error| Failure::new(super::OWN_FAILURE, format!("{}: {error}", dir.display())))?;
+        let digest = hoist_oci::resolve(&conversion.reference, &conversion.pull)?;
+        let file = dir.join(format!("{}.wasm", key(&conversion, &digest)));
+        if !file.exists() {
+            pipeline::convert(&conversion, &file, progress)?;
+        }
+        Ok(file)
+    }
+}
+
+/// What a conversion's result depends on.
+fn key(conversion: &Conversion, digest: &hoist_oci::Digest) -> String {
+    let parts = format!(
+        "{digest} {} {} {:?} {}",
+        env!("CARGO_PKG_VERSION"),
+        pipeline::kernel_digest(),
+        conversion.lift,
+        conversion.reference
+    );
+    Sha256::digest(parts).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// `NAME=VALUE`, or the host's value of `NAME`; as docker, nothing if the host has none.
+fn env_variable(variable: &str) -> Option<(String, String)> {
+    match variable.split_once('=') {
+        Some((name, value)) => Some((name.to_owned(), value.to_owned())),
+        None => Some((variable.to_owned(), std::env::var(variable).ok()?)),
+    }
+}
+
+/// `HOST:GUEST[:ro|:rw]`
+fn mount(volume: &str) -> Result<Mount, Failure> {
+    let invalid = |why: &str| Failure::new(super::OWN_FAILURE, format!("invalid volume specification {volume:?}: {why}"));
+    let mut parts = volume.split(':');
+    let (host, guest) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let read_only = match parts.next() {
+        None | Some("rw") => false,
+        Some("ro") => true,
+        Some(_) => return Err(invalid("the mode is ro or rw")),
+    };
+    if host.is_empty() || !guest.starts_with('/') || parts.next().is_some() {
+        return Err(invalid("want HOST:GUEST[:ro], GUEST an absolute path"));
+    }
+    let host = Path::new(host);
+    if !host.is_dir() {
+        return Err(invalid("the host has no such directory"));
+    }
+    Ok(Mount { host: host.to_owned(), guest: guest.to_owned(), read_only })
+}

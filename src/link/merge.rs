@@ -1,0 +1,308 @@
+//! Kernel + lifted functions + manifest + ROM → one core module.
+//!
+//! | index space | order |
+//! | --- | --- |
+//! | types | the kernel's, then the guest function's |
+//! | functions | imports (WASI), the kernel's, the boundary's, the lifted ones |
+//! | globals | the guest's registers (so that their indices take one byte), then the kernel's |
+//! | memories | the user memory (imported), the kernel's |
+//! | table | the kernel's elements, then the code map's slots |
+//! | data | the kernel's segments, the manifest, the ROM |
+//!
+//! The module is not built in memory: what is large is written from where it lies.
+
+use std::borrow::Cow;
+use std::io::Write;
+
+use hoist_lifter::wasm::layout::{Layout, Lifted, LiftedFunction};
+use hoist_vfs::Packed;
+use hoist_x86::boundary::{IMPORT_MODULE, code_map, export};
+use hoist_x86::ir::Type;
+use hoist_x86::reg::Reg;
+use wasm_encoder::reencode::Reencode;
+use wasm_encoder::{
+    CodeSection, ConstExpr, DataCountSection, DataSection, ElementSection, Elements, Encode, EntityType, ExportSection,
+    FunctionSection, GlobalSection, GlobalType, ImportSection, MemorySection, MemoryType, Module, NameMap, NameSection,
+    Section, TableSection, TableType, TypeSection, ValType,
+};
+
+use super::error::{LinkError, MAX_MODULE};
+use super::kernel::Kernel;
+
+/// Export of the module that defines the user memory, and the import's field.
+pub const USER_MEMORY_NAME: &str = "user";
+
+/// The user memory: it ends below 4 GiB - 64 KiB, so that the null page lies outside; the kernel lets it grow.
+pub const USER_MEMORY_TYPE: MemoryType =
+    MemoryType { minimum: 0, maximum: Some(65_534), memory64: false, shared: false, page_size_log2: None };
+
+/// Data segments after the kernel's.
+pub const LIFTED_DATA: u32 = 0;
+pub const ROM_DATA: u32 = 1;
+
+/// The passive data segments.
+#[derive(Clone, Copy, Debug)]
+pub struct Segments {
+    /// Index of the first.
+    pub first: u32,
+    pub lifted_len: u32,
+    pub rom_len: u32,
+}
+
+/// What is merged.
+#[derive(Clone, Copy)]
+pub struct Parts<'a> {
+    pub kernel: &'a Kernel<'a>,
+    pub layout: &'a Layout,
+    pub lifted: &'a Lifted,
+    /// The encoded [`hoist_x86::manifest::Manifest`].
+    pub manifest: &'a [u8],
+    /// `None`: a module as if the ROM were empty, to validate the rest.
+    pub rom: Option<&'a Packed<'a>>,
+}
+
+/// The merged module, ready to be written.
+pub struct CoreModule<'a> {
+    /// Everything up to the code of the boundary.
+    head: Vec<u8>,
+    lifted: &'a [LiftedFunction],
+    /// The data section up to the ROM's bytes.
+    data: Vec<u8>,
+    rom: Option<&'a Packed<'a>>,
+    names: Vec<u8>,
+}
+
+impl<'a> CoreModule<'a> {
+    /// # Errors
+    /// `TooLarge`, `TooManyFunctions`; the rest if kernel and linker do not fit.
+    pub fn merge(parts: &Parts<'a>) -> Result<CoreModule<'a>, LinkError> {
+        let max = code_map::MAX_SLOTS - code_map::FIRST_FREE_SLOT;
+        if parts.lifted.functions.len() > max as usize {
+            return Err(LinkError::TooManyFunctions { max });
+        }
+        let rom_len = parts.rom.map_or(0, Packed::len);
+        // Nothing below overflows if the two that can be large do not.
+        let large = rom_len + parts.manifest.len() as u64 + lifted_len(&parts.lifted.functions);
+        if large > MAX_MODULE {
+            return Err(LinkError::TooLarge { len: large });
+        }
+        let segments = Segments {
+            first: parts.kernel.data.as_ref().map_or(0, |data| data.count()),
+            lifted_len: parts.manifest.len() as u32,
+            rom_len: rom_len as u32,
+        };
+        let mut head = declarations(parts, &segments)?.finish();
+        code(parts, &segments, &mut head)?;
+        let module = CoreModule {
+            head,
+            lifted: &parts.lifted.functions,
+            data: data(parts, &segments)?,
+            rom: parts.rom,
+            names: names(parts),
+        };
+        if module.len() > MAX_MODULE {
+            return Err(LinkError::TooLarge { len: module.len() });
+        }
+        Ok(module)
+    }
+
+    /// Bytes of the whole module.
+    pub fn len(&self) -> u64 {
+        let rom = self.rom.map_or(0, Packed::len);
+        (self.head.len() + self.data.len() + self.names.len()) as u64 + lifted_len(self.lifted) + rom
+    }
+
+    /// # Errors
+    /// `Rom`, `Write`.
+    pub fn write_to(&self, out: &mut impl Write) -> Result<(), LinkError> {
+        out.write_all(&self.head)?;
+        let mut size = Vec::new();
+        for function in self.lifted {
+            size.clear();
+            function.body.len().encode(&mut size);
+            out.write_all(&size)?;
+            out.write_all(&function.body)?;
+        }
+        out.write_all(&self.data)?;
+        if let Some(rom) = self.rom {
+            rom.write_to(out)?;
+        }
+        out.write_all(&self.names)?;
+        Ok(())
+    }
+}
+
+/// Bytes that the functions take in the code section.
+fn lifted_len(functions: &[LiftedFunction]) -> u64 {
+    functions.iter().map(|function| (leb_len(function.body.len() as u64) + function.body.len()) as u64).sum()
+}
+
+/// Bytes of an unsigned LEB128 number.
+fn leb_len(value: u64) -> usize {
+    (64 - (value | 1).leading_zeros() as usize).div_ceil(7)
+}
+
+/// All sections before the code.
+fn declarations(parts: &Parts<'_>, segments: &Segments) -> Result<Module, LinkError> {
+    let mut module = Module::new();
+    module.section(&types(parts.kernel)?);
+    module.section(&imports(parts.kernel)?);
+    module.section(&functions(parts));
+    module.section(&table(parts)?);
+    let mut memories = MemorySection::new();
+    memories.memory(parts.kernel.renumber().memory_type(parts.kernel.memory)?);
+    module.section(&memories);
+    module.section(&globals(parts.kernel)?);
+    let mut exports = ExportSection::new();
+    for export in parts.kernel.public_exports() {
+        parts.kernel.renumber().parse_export(&mut exports, *export)?;
+    }
+    module.section(&exports);
+    module.section(&elements(parts)?);
+    module.section(&DataCountSection { count: segments.first + ROM_DATA + 1 });
+    Ok(module)
+}
+
+fn types(kernel: &Kernel<'_>) -> Result<TypeSection, LinkError> {
+    let mut types = TypeSection::new();
+    for ty in &kernel.types {
+        types.ty().func_type(&kernel.renumber().func_type(ty.clone())?);
+    }
+    types.ty().function([ValType::I32, ValType::I32], [ValType::I32]);
+    Ok(types)
+}
+
+fn imports(kernel: &Kernel<'_>) -> Result<ImportSection, LinkError> {
+    let mut imports = ImportSection::new();
+    imports.import(IMPORT_MODULE, USER_MEMORY_NAME, EntityType::Memory(USER_MEMORY_TYPE));
+    for import in &kernel.imports {
+        kernel.renumber().parse_import(&mut imports, *import)?;
+    }
+    Ok(imports)
+}
+
+fn functions(parts: &Parts<'_>) -> FunctionSection {
+    let mut functions = FunctionSection::new();
+    let boundary = parts.kernel.boundary.iter().map(|(_, ty)| ty);
+    for &ty in parts.kernel.functions.iter().chain(boundary) {
+        functions.function(ty);
+    }
+    for _ in &parts.lifted.functions {
+        functions.function(parts.layout.guest_type);
+    }
+    functions
+}
+
+/// Slots of the one table.
+pub fn table_size(layout: &Layout, functions: usize) -> u64 {
+    u64::from(layout.table_base + code_map::FIRST_FREE_SLOT) + functions as u64
+}
+
+fn table(parts: &Parts<'_>) -> Result<TableSection, LinkError> {
+    let size = table_size(parts.layout, parts.lifted.functions.len());
+    let kernel = parts.kernel.renumber().table_type(parts.kernel.table)?;
+    let mut tables = TableSection::new();
+    tables.table(TableType { minimum: size, maximum: Some(size), ..kernel });
+    Ok(tables)
+}
+
+fn globals(kernel: &Kernel<'_>) -> Result<GlobalSection, LinkError> {
+    let mut globals = GlobalSection::new();
+    for reg in Reg::all() {
+        let (val_type, zero) = match reg.ty() {
+            Type::I64 => (ValType::I64, ConstExpr::i64_const(0)),
+            Type::I32 => (ValType::I32, ConstExpr::i32_const(0)),
+            _ => (ValType::V128, ConstExpr::v128_const(0)),
+        };
+        globals.global(GlobalType { val_type, mutable: true, shared: false }, &zero);
+    }
+    for global in &kernel.globals {
+        kernel.renumber().parse_global(&mut globals, global.clone())?;
+    }
+    Ok(globals)
+}
+
+fn elements(parts: &Parts<'_>) -> Result<ElementSection, LinkError> {
+    let kernel = parts.kernel;
+    let mut elements = ElementSection::new();
+    if let Some(section) = &kernel.elements {
+        kernel.renumber().parse_element_section(&mut elements, section.clone())?;
+    }
+    let mut slots = vec![kernel.exported_function(export::INTERPRET)?, kernel.exported_function(export::FILL)?];
+    slots.extend((parts.layout.first_function..).take(parts.lifted.functions.len()));
+    let offset = ConstExpr::i32_const(parts.layout.table_base as i32);
+    elements.active(None, &offset, Elements::Functions(Cow::Owned(slots)));
+    Ok(elements)
+}
+
+/// Appends the code section up to the first lifted function.
+fn code(parts: &Parts<'_>, segments: &Segments, out: &mut Vec<u8>) -> Result<(), LinkError> {
+    let mut code = CodeSection::new();
+    for body in &parts.kernel.bodies {
+        parts.kernel.renumber().parse_function_body(&mut code, body.clone())?;
+    }
+    for (body, _) in &parts.kernel.boundary {
+        code.function(&body.encode(parts.layout, segments));
+    }
+    let lifted = &parts.lifted.functions;
+    open_section(out, &code, code.len() as usize + lifted.len(), lifted_len(lifted));
+    Ok(())
+}
+
+/// The data section up to the ROM's bytes.
+fn data(parts: &Parts<'_>, segments: &Segments) -> Result<Vec<u8>, LinkError> {
+    let mut data = DataSection::new();
+    if let Some(section) = &parts.kernel.data {
+        parts.kernel.renumber().parse_data_section(&mut data, section.clone())?;
+    }
+    data.passive(parts.manifest.iter().copied());
+    let mut rom_head = vec![PASSIVE];
+    segments.rom_len.encode(&mut rom_head);
+    let mut out = Vec::new();
+    let count = data.len() as usize + 1;
+    open_section(&mut out, &data, count, rom_head.len() as u64 + u64::from(segments.rom_len));
+    out.extend(rom_head);
+    Ok(out)
+}
+
+/// First byte of a passive data segment.
+const PASSIVE: u8 = 1;
+
+/// Appends a section of `count` items, of which `first` holds the first ones and `rest` more bytes will follow.
+fn open_section(out: &mut Vec<u8>, first: &impl Section, count: usize, rest: u64) {
+    let mut alone = Vec::new();
+    first.encode(&mut alone);
+    // In front of the items: the section's size and their count.
+    let mut starts = alone.iter().enumerate().filter(|(_, byte)| **byte < 0x80).map(|(at, _)| at + 1);
+    let items = &alone[starts.nth(1).unwrap_or(alone.len())..];
+    out.push(first.id());
+    (leb_len(count as u64) + items.len() + rest as usize).encode(out);
+    count.encode(out);
+    out.extend(items);
+}
+
+/// The name section: profilers show guest symbols beside the kernel's functions.
+fn names(parts: &Parts<'_>) -> Vec<u8> {
+    let mut functions = NameMap::new();
+    let kernel = parts.kernel;
+    let mut sorted: Vec<(u32, Cow<'_, str>)> = Vec::new();
+    sorted.extend(kernel.names.iter().filter_map(|(&index, &name)| Some((kernel.function(index).ok()?, name.into()))));
+    let boundary = (kernel.first_boundary()..).zip(&kernel.boundary);
+    sorted.extend(boundary.map(|(index, (body, _))| (index, format!("{IMPORT_MODULE}.{}", body.name()).into())));
+    sorted.sort();
+    // A name that the kernel gave an import that became a boundary function yields to the boundary's.
+    sorted.dedup_by_key(|(index, _)| *index);
+    sorted.iter().for_each(|(index, name)| functions.append(*index, name));
+    for (index, function) in (parts.layout.first_function..).zip(&parts.lifted.functions) {
+        functions.append(index, &function.name);
+    }
+    let mut globals = NameMap::new();
+    Reg::all().for_each(|reg| globals.append(parts.layout.first_global + reg.index() as u32, reg.name()));
+    let mut names = NameSection::new();
+    names.module("hoist");
+    names.functions(&functions);
+    names.globals(&globals);
+    let mut out = Vec::new();
+    names.append_to(&mut out);
+    out
+}

@@ -1,0 +1,203 @@
+//! The whole way from an image reference to a component.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use hoist_lifter::wasm::layout::{Layout, Lifted, Stats};
+use hoist_oci::{Image, ImageConfig, PullOptions, Reference};
+use hoist_vfs::{Kind, Packed, RootFs};
+use hoist_x86::boundary::code_map;
+use hoist_x86::manifest::{self, Manifest};
+use sha2::{Digest, Sha256};
+
+use crate::entry::{self, Entry, EntryError};
+use crate::homes::Homes;
+use crate::info::{CONFIG_SECTION, ElfInfo, INFO_SECTION, Info, RomInfo, Service, SourceInfo, Topology, WasmInfo};
+use crate::kernel;
+use crate::lift;
+use crate::link::{LinkError, Linker};
+use crate::output::{Output, OutputError};
+use crate::progress::Progress;
+
+/// Table slots that pooling hosts allow by default (wasmtime's `table_elements`).
+const POOLED_TABLE_SLOTS: u64 = 20_000;
+
+/// What to convert, and how.
+#[derive(Clone, Debug)]
+pub struct Conversion {
+    pub reference: Reference,
+    pub pull: PullOptions,
+    pub lift: Lift,
+    /// Refuse an image whose own command cannot start.
+    pub needs_entry: bool,
+}
+
+/// How much machine code becomes Wasm functions; the rest is interpreted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
+pub enum Lift {
+    /// All code that is found in ELF files.
+    #[default]
+    All,
+    /// Nothing: everything is interpreted, slowly.
+    None,
+}
+
+/// Why an image did not become a component.
+#[derive(Debug, thiserror::Error)]
+pub enum ConvertError {
+    #[error(transparent)]
+    Pull(#[from] hoist_oci::Error),
+    #[error(transparent)]
+    Entry(#[from] EntryError),
+    #[error(transparent)]
+    Lift(#[from] lift::LiftError),
+    #[error("the root filesystem cannot be packed: {0}")]
+    Pack(#[from] hoist_vfs::PackError),
+    #[error(transparent)]
+    Manifest(#[from] manifest::Error),
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    #[error("the component's description cannot be written: {0}")]
+    Info(#[from] serde_json::Error),
+}
+
+/// Converts an image to a component in a file, which appears only when it is complete.
+///
+/// # Errors
+/// [`ConvertError`]
+pub fn convert(conversion: &Conversion, output: &Path, progress: &Progress) -> Result<Info, ConvertError> {
+    let image = progress.stage("pull", || hoist_oci::pull(&conversion.reference, &conversion.pull, progress))?;
+    let entry = match entry::find(&image.rootfs, &image.config) {
+        Err(error) if conversion.needs_entry => return Err(error.into()),
+        entry => entry.ok(),
+    };
+    let homes = progress.stage("homes", || Homes::assign(&image.rootfs, entry.as_ref().map(|entry| entry.inode)));
+    let linker = Linker::new(kernel::WASM)?;
+    let lifted = progress.stage("lift", || lift_all(conversion.lift, &image.rootfs, &homes, linker.layout(), progress))?;
+    let numbers = homes.numbers();
+    let rom = progress.stage("pack", || hoist_vfs::pack(&image.rootfs, |inode| numbers.get(&inode).copied()))?;
+    let manifest = manifest(&image, &homes, &lifted).encode()?;
+    let component = progress.stage("link", || linker.link(&lifted, &manifest, &rom))?;
+    if component.table_size > POOLED_TABLE_SLOTS {
+        progress.warn(&format!(
+            "the component needs {} table slots; hosts that pool instances allow {POOLED_TABLE_SLOTS} by default \
+             (wasmtime: -O pooling-table-elements={})",
+            component.table_size,
+            component.table_size.next_multiple_of(1000),
+        ));
+    }
+    let wasm = WasmInfo {
+        kernel: kernel_digest(),
+        core_module_bytes: component.core_module_len(),
+        table_slots: component.table_size,
+    };
+    let info = info(&image, entry.as_ref(), &homes, &lifted.stats, &rom, wasm);
+    progress.stage("write", || {
+        let mut out = Output::create(output)?;
+        let json = serde_json::to_vec(&info)?;
+        component.write(&[(CONFIG_SECTION, &image.config_json), (INFO_SECTION, &json)], &mut out)?;
+        out.finish()?;
+        Ok(info)
+    })
+}
+
+/// SHA-256 of the kernel: with the version, what a component depends on apart from its image.
+pub fn kernel_digest() -> String {
+    Sha256::digest(kernel::WASM).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn lift_all(lift: Lift, rootfs: &RootFs, homes: &Homes, layout: &Layout, progress: &Progress) -> Result<Lifted, ConvertError> {
+    match lift {
+        Lift::None => Ok(Lifted::default()),
+        Lift::All => Ok(lift::lift(rootfs, homes, layout, progress)?),
+    }
+}
+
+/// What the kernel is told.
+fn manifest(image: &Image, homes: &Homes, lifted: &Lifted) -> Manifest {
+    let code = lifted.code_map.iter().map(|entry| (entry.pc, code_map::entry(Lifted::slot(entry.function), entry.label)));
+    Manifest {
+        config: config(image),
+        first_free: homes.first_free,
+        elfs: homes.homes.iter().map(|home| home.manifest()).collect(),
+        code: code.collect(),
+    }
+}
+
+fn config(image: &Image) -> manifest::Config {
+    let ImageConfig { entrypoint, cmd, env, working_dir, user, stop_signal, .. } = &image.config;
+    manifest::Config {
+        image: image_name(&image.reference),
+        entrypoint: entrypoint.clone(),
+        cmd: cmd.clone(),
+        env: env.clone(),
+        working_dir: working_dir.clone().unwrap_or_default(),
+        user: user.clone().unwrap_or_default(),
+        hostname: String::new(),
+        stop_signal: stop_signal.clone().unwrap_or_default(),
+    }
+}
+
+/// What a component calls its image: a path of this machine has no place in it, a file's name has.
+fn image_name(reference: &Reference) -> String {
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    match reference {
+        Reference::Registry(name) => name.to_string(),
+        Reference::OciLayout { dir: path, tag } | Reference::OciArchive { file: path, tag } => match tag {
+            Some(tag) => format!("{}:{tag}", name(path)),
+            None => name(path),
+        },
+        Reference::DockerArchive { file, .. } => name(file),
+    }
+}
+
+fn info(image: &Image, entry: Option<&Entry>, homes: &Homes, stats: &Stats, rom: &Packed<'_>, wasm: WasmInfo) -> Info {
+    let config = &image.config;
+    let command: Vec<String> = config.entrypoint.iter().chain(&config.cmd).cloned().collect();
+    let elf = |(number, home): (usize, &crate::homes::Home)| {
+        let stats = stats.files.get(number).copied().unwrap_or_default();
+        ElfInfo {
+            path: path_text(&home.path),
+            base: home.base,
+            functions: stats.functions,
+            x86_bytes: stats.x86_bytes,
+            wasm_bytes: stats.wasm_bytes,
+        }
+    };
+    let service = Service {
+        image: image_name(&image.reference),
+        command: command.clone(),
+        working_dir: config.working_dir.clone().unwrap_or_else(|| "/".into()),
+        user: config.user.clone().unwrap_or_default(),
+        ports: config.exposed_ports.iter().cloned().collect(),
+        volumes: config.volumes.iter().cloned().collect(),
+    };
+    Info {
+        hoist: env!("CARGO_PKG_VERSION").into(),
+        source: SourceInfo {
+            image: image_name(&image.reference),
+            digest: image.manifest_digest.to_string(),
+            platform: config.platform().to_string(),
+            layers: image.layers.iter().map(|layer| layer.digest.to_string()).collect(),
+        },
+        command,
+        entry_point: entry.map(|entry| entry.path.clone()),
+        elfs: homes.homes.iter().enumerate().map(elf).collect(),
+        not_placed: homes.homeless.iter().map(|path| path_text(path)).collect(),
+        rom: RomInfo { bytes: rom.len(), files: regular_files(&image.rootfs) },
+        wasm,
+        topology: Topology { services: BTreeMap::from([("main".into(), service)]) },
+    }
+}
+
+/// A path of the tree as people write it.
+pub fn path_text(path: &[u8]) -> String {
+    format!("/{}", String::from_utf8_lossy(path))
+}
+
+fn regular_files(rootfs: &RootFs) -> u64 {
+    let is_regular = |inode| rootfs.inode(inode).is_ok_and(|inode| inode.kind() == Kind::Regular);
+    rootfs.walk().filter(|(_, inode)| is_regular(*inode)).count() as u64
+}

@@ -1,0 +1,101 @@
+//! What a conversion tells its user while it goes on, and how long its stages took.
+
+use std::fmt::Write as _;
+use std::io::IsTerminal;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use hoist_oci::{Descriptor, Digest};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+/// Progress on standard error: bars on a terminal, lines elsewhere.
+pub struct Progress {
+    /// `None` where standard error is no terminal.
+    bars: Option<MultiProgress>,
+    quiet: bool,
+    layers: Mutex<Vec<(usize, ProgressBar)>>,
+    timings: Mutex<Vec<(&'static str, Duration)>>,
+}
+
+impl Progress {
+    /// `quiet`: nothing but warnings.
+    pub fn new(quiet: bool) -> Progress {
+        let bars = (!quiet && std::io::stderr().is_terminal()).then(MultiProgress::new);
+        Progress { bars, quiet, layers: Mutex::default(), timings: Mutex::default() }
+    }
+
+    /// Does a stage of the work, shown and timed.
+    pub fn stage<T>(&self, name: &'static str, work: impl FnOnce() -> T) -> T {
+        let spinner = self.bars.as_ref().map(|bars| {
+            let spinner = bars.add(ProgressBar::new_spinner().with_message(name));
+            spinner.enable_steady_tick(Duration::from_millis(100));
+            spinner
+        });
+        let start = Instant::now();
+        let result = work();
+        // A panic elsewhere does not make the list of times wrong.
+        self.timings.lock().unwrap_or_else(|poison| poison.into_inner()).push((name, start.elapsed()));
+        if let Some(spinner) = spinner {
+            spinner.finish_and_clear();
+        }
+        result
+    }
+
+    /// A line that stays.
+    pub fn line(&self, text: &str) {
+        match (&self.bars, self.quiet) {
+            (_, true) => {}
+            (Some(bars), false) => bars.suspend(|| eprintln!("{text}")),
+            (None, false) => eprintln!("{text}"),
+        }
+    }
+
+    /// Something that the user should know though the work goes on.
+    pub fn warn(&self, text: &str) {
+        match &self.bars {
+            Some(bars) => bars.suspend(|| eprintln!("hoist: warning: {text}")),
+            None => eprintln!("hoist: warning: {text}"),
+        }
+    }
+
+    /// The stages and their times, one a line.
+    pub fn timings(&self) -> String {
+        let timings = self.timings.lock().unwrap_or_else(|poison| poison.into_inner());
+        let mut text = String::new();
+        let total: Duration = timings.iter().map(|(_, time)| *time).sum();
+        for (name, time) in timings.iter().chain([&("total", total)]) {
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "{name:10} {:8.3} s", time.as_secs_f64());
+        }
+        text
+    }
+}
+
+impl hoist_oci::Progress for Progress {
+    fn image(&self, manifest_digest: &Digest, layers: usize) {
+        self.line(&format!("{manifest_digest}: {layers} layers"));
+    }
+
+    fn layer_started(&self, layer: usize, descriptor: &Descriptor) {
+        if let Some(bars) = &self.bars {
+            let style = ProgressStyle::with_template("  layer {prefix} {wide_bar} {bytes}/{total_bytes}");
+            let bar = bars.add(ProgressBar::new(descriptor.size).with_prefix(layer.to_string()));
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            self.layers.lock().unwrap_or_else(|poison| poison.into_inner()).push((layer, bar));
+        }
+    }
+
+    fn layer_bytes(&self, layer: usize, bytes: u64) {
+        let layers = self.layers.lock().unwrap_or_else(|poison| poison.into_inner());
+        if let Some((_, bar)) = layers.iter().find(|(number, _)| *number == layer) {
+            bar.set_position(bytes);
+        }
+    }
+
+    fn layer_done(&self, layer: usize) {
+        let layers = self.layers.lock().unwrap_or_else(|poison| poison.into_inner());
+        if let Some((_, bar)) = layers.iter().find(|(number, _)| *number == layer) {
+            bar.finish_and_clear();
+        }
+    }
+}
