@@ -9,14 +9,23 @@ use super::extents::Extents;
 use super::noreturn::NoReturn;
 use crate::elf::Elf;
 
+/// A jump that may lead from one function to another.
+#[derive(Clone, Copy)]
+pub(super) struct Crossing {
+    pub from: u32,
+    pub to: u32,
+    /// Compilers do not make tail calls of conditional jumps.
+    pub conditional: bool,
+}
+
 pub(super) struct Explorer<'a> {
     pub elf: &'a Elf<'a>,
     pub code: Code<'a>,
     pub extents: Extents,
     /// Function starts outside the known extents.
     pub gap_starts: BTreeSet<u32>,
-    /// Direct jumps (from, to) that may lead from one function to another.
-    pub crossings: Vec<(u32, u32)>,
+    /// Direct jumps that may lead from one function to another.
+    pub crossings: Vec<Crossing>,
     /// Indirect jumps, except those through a fixed word (PLT stubs).
     pub indirect_jumps: Vec<u32>,
     /// Indirect jumps through a fixed word.
@@ -144,7 +153,8 @@ impl<'a> Explorer<'a> {
     fn jump(&mut self, pc: u32, instr: &Instruction, extent: Option<&std::ops::Range<u32>>) {
         let Some(target) = near_target(instr) else { return };
         if self.push(target) && !extent.is_some_and(|extent| extent.contains(&target)) {
-            self.crossings.push((pc, target));
+            let conditional = instr.flow_control() != FlowControl::UnconditionalBranch;
+            self.crossings.push(Crossing { from: pc, to: target, conditional });
         }
     }
 

@@ -1,13 +1,13 @@
 //! Which function each piece of code belongs to.
 //!
 //! A piece is a contiguous range: a known extent, or in a gap between those from one function start to the next. As a rule a piece is a function.
-//! A piece that only jumps from one other function lead to is that function's cold part (gcc's `.cold`, the loop tails of hand-written code):
-//! both become one function, since control inside a function is cheap and between functions is not.
+//! A piece that only jumps from one other function lead to, by other ways than a tail call, is that function's cold part (gcc's `.cold`, for
+//! example): both become one function, since control inside a function is cheap and between functions is not.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::code::{CALLED, LEADER, LEN};
-use super::explore::Explorer;
+use super::explore::{Crossing, Explorer};
 
 /// A contiguous range of code of one function.
 #[derive(Clone, Copy, Debug)]
@@ -94,14 +94,22 @@ impl Layout {
         }
         // Pieces that edges come from, for the pieces that may be parts.
         let mut sources: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
-        for (from, to) in explorer.crossings.iter().chain(references.edges) {
-            if let (Some(from), Some(to)) = (self.find(*from), self.find(*to))
-                && from != to
-                && self.pieces[to].part
-            {
+        // Pieces whose edges are more than tail calls: to or from the middle of another, or on a condition.
+        let mut joined = vec![false; self.pieces.len()];
+        let tables = references.edges.iter().map(|&(from, to)| Crossing { from, to, conditional: true });
+        for crossing in explorer.crossings.iter().copied().chain(tables) {
+            let (Some(from), Some(to)) = (self.find(crossing.from), self.find(crossing.to)) else { continue };
+            if from == to {
+                continue;
+            }
+            let middle = crossing.to != self.pieces[to].start;
+            joined[from] |= middle;
+            joined[to] |= middle || crossing.conditional;
+            if self.pieces[to].part {
                 sources.entry(to).or_default().insert(from);
             }
         }
+        sources.retain(|piece, _| joined[*piece]);
         loop {
             let mut changed = false;
             for (&piece, sources) in &sources {

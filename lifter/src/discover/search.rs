@@ -374,7 +374,8 @@ impl<'a> Search<'a> {
         let mut labels = self.pointers_left();
         labels.extend(&self.guesses);
         let jumps = self.tables.iter().flat_map(|(pc, table)| table.targets.iter().map(|target| (*pc, *target)));
-        for (from, to) in self.explorer.crossings.iter().copied().chain(jumps) {
+        let crossings = self.explorer.crossings.iter().map(|crossing| (crossing.from, crossing.to));
+        for (from, to) in crossings.chain(jumps) {
             if layout.function(from) != layout.function(to) {
                 labels.insert(to);
             }
