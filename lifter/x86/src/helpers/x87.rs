@@ -16,6 +16,8 @@ mod image;
 mod number;
 mod remainder;
 mod stack;
+mod transcendental;
+mod wide;
 
 pub use image::{fast_restore, fast_save, restore, restore_environment, save, save_environment};
 
@@ -305,6 +307,14 @@ pub enum Action {
     RemainderNearest,
     Scale,
     Extract,
+    Sine,
+    Cosine,
+    SineAndCosine,
+    Tangent,
+    ArcTangent,
+    YLog2,
+    YLog2Plus1,
+    PowerOf2Minus1,
     DecrementTop,
     IncrementTop,
     Initialize,
@@ -313,7 +323,7 @@ pub enum Action {
 }
 
 impl Action {
-    const ALL: [Action; 15] = {
+    const ALL: [Action; 23] = {
         use Action::*;
         [
             ChangeSign,
@@ -326,6 +336,14 @@ impl Action {
             RemainderNearest,
             Scale,
             Extract,
+            Sine,
+            Cosine,
+            SineAndCosine,
+            Tangent,
+            ArcTangent,
+            YLog2,
+            YLog2Plus1,
+            PowerOf2Minus1,
             DecrementTop,
             IncrementTop,
             Initialize,
@@ -353,7 +371,18 @@ pub fn execute(cpu: &mut CpuState, _: &mut impl Memory, action: u32) {
         }
         Action::Remainder => take_remainder(fpu, false),
         Action::RemainderNearest => take_remainder(fpu, true),
-        Action::Extract => replace_and_push(fpu, remainder::extract),
+        Action::Extract => {
+            let mut cx = fpu.context();
+            replace_and_push(fpu, &mut cx, |cx, x| Some(remainder::extract(cx, x)));
+        }
+        Action::Sine => in_range(fpu, transcendental::sine),
+        Action::Cosine => in_range(fpu, transcendental::cosine),
+        Action::SineAndCosine => in_range_2(fpu, transcendental::both),
+        Action::Tangent => in_range_2(fpu, transcendental::tangent),
+        Action::ArcTangent => into_second(fpu, transcendental::arc_tangent_of),
+        Action::YLog2 => into_second(fpu, transcendental::y_log2),
+        Action::YLog2Plus1 => into_second(fpu, transcendental::y_log2_plus_1),
+        Action::PowerOf2Minus1 => map_top(fpu, transcendental::power_of_2_minus_1),
         Action::Test => {
             let top = fpu.st(0);
             comparison(fpu, fpu.context(), 0, |cx| top.map(|x| arithmetic::compare(cx, x, F80::ZERO, false)));
@@ -397,20 +426,53 @@ fn take_remainder(fpu: &mut X87, nearest: bool) {
     fpu.set_conditions(which, bits);
 }
 
-/// Two results: the first in ST(0), the second pushed.
-fn replace_and_push(fpu: &mut X87, f: impl FnOnce(&mut Context, F80) -> (F80, F80)) {
+/// `ST(1) = f(ST(1), ST(0))`, then pops.
+fn into_second(fpu: &mut X87, f: impl FnOnce(&mut Context, F80, F80) -> F80) {
     let mut cx = fpu.context();
-    let (first, second) = match fpu.st(0) {
-        None => (cx.stack_underflow(), F80::DEFAULT_NAN),
-        Some(_) if fpu.is_in_use(7) => (cx.stack_overflow(), F80::DEFAULT_NAN),
-        Some(x) => f(&mut cx, x),
+    let result = match (fpu.st(1), fpu.st(0)) {
+        (Some(y), Some(x)) => f(&mut cx, y, x),
+        _ => cx.stack_underflow(),
     };
-    if !cx.is_aborted() {
+    finish(fpu, &cx, &[(1, result)], 1);
+}
+
+/// `ST(0) = f(ST(0))`, or C2 if the operand is out of the function's range.
+fn in_range(fpu: &mut X87, f: impl FnOnce(&mut Context, F80) -> Option<F80>) {
+    let mut cx = fpu.context();
+    let result = match fpu.st(0) {
+        Some(x) => f(&mut cx, x),
+        None => Some(cx.stack_underflow()),
+    };
+    fpu.set_conditions(status::C2, if result.is_some() { 0 } else { status::C2 });
+    match result {
+        Some(result) => finish(fpu, &cx, &[(0, result)], 0),
+        None => fpu.report(&cx),
+    }
+}
+
+/// Two results: the first in ST(0), the second pushed; or C2.
+fn in_range_2(fpu: &mut X87, f: impl FnOnce(&mut Context, F80) -> Option<(F80, F80)>) {
+    let mut cx = fpu.context();
+    let results = replace_and_push(fpu, &mut cx, f);
+    fpu.set_conditions(status::C2, if results { 0 } else { status::C2 });
+}
+
+/// The first result in ST(0), the second pushed. `false` if `f` has none.
+fn replace_and_push(fpu: &mut X87, cx: &mut Context, f: impl FnOnce(&mut Context, F80) -> Option<(F80, F80)>) -> bool {
+    let results = match fpu.st(0) {
+        None => Some((cx.stack_underflow(), F80::DEFAULT_NAN)),
+        Some(_) if fpu.is_in_use(7) => Some((cx.stack_overflow(), F80::DEFAULT_NAN)),
+        Some(x) => f(cx, x),
+    };
+    if let Some((first, second)) = results
+        && !cx.is_aborted()
+    {
         fpu.set_st(0, first);
         fpu.rotate(7);
         fpu.set_st(0, second);
     }
-    fpu.report(&cx);
+    fpu.report(cx);
+    results.is_some()
 }
 
 /// FFREE ST(i); FFREEP pops, too.

@@ -76,6 +76,16 @@ impl Context {
         Rounding::from_bits(u32::from(self.control >> 10))
     }
 
+    /// Rounds to nearest whatever the control word says.
+    pub fn to_nearest<R>(&mut self, f: impl FnOnce(&mut Context) -> R) -> R {
+        const ROUNDING: u16 = 3 << 10;
+        let control = self.control;
+        self.control &= !ROUNDING;
+        let result = f(self);
+        self.control = control;
+        result
+    }
+
     /// What precision control makes of results of add, subtract, multiply, divide and square root (SDM vol. 1, §8.1.5.2).
     pub fn precision(&self) -> Format {
         Format::register(match self.control >> 8 & 3 {

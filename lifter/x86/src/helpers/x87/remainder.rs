@@ -40,8 +40,7 @@ pub fn remainder(cx: &mut Context, x: F80, y: F80, nearest: bool) -> (F80, Quoti
         return (cx.invalid(), Quotient::Unknown);
     }
     if x.is_zero() || y.is_infinite() {
-        let value = x.finite();
-        return (cx.extended(x.is_negative(), value.exponent, u128::from(value.significand) << 64), Quotient::Complete(0));
+        return (x.canonical(), Quotient::Complete(0));
     }
     let (a, b) = (x.finite(), y.finite());
     let distance = a.exponent - b.exponent;
