@@ -100,6 +100,7 @@ pub fn boot(options: Options) -> Result<Kernel, BootError> {
         booted: now,
         slept: 0,
         trace: options.trace_syscalls,
+        said_no_tasks: false,
     };
     start(&mut k, argv, env)?;
     Ok(k)

@@ -43,6 +43,7 @@ fn kernel<R>(f: impl FnOnce(&mut Kernel) -> R) -> R {
 
 /// Boots the image, runs its program to its end; its exit code as a shell would see it.
 pub fn run() -> u32 {
+    report_panics();
     let options = Options::new(wasi::environment::arguments(), wasi::environment::variables());
     COUNTS.with_borrow_mut(|counts| (counts.enabled, counts.trace) = (options.stats, options.trace_blocks));
     let code = match boot::boot(options) {
@@ -59,6 +60,12 @@ pub fn run() -> u32 {
     wasi::stdio::flush();
     EXIT_CODE.set(code);
     code
+}
+
+/// A panic is a fault of the kernel's; without this the component would only trap.
+fn report_panics() {
+    #[cfg(target_arch = "wasm32")]
+    std::panic::set_hook(Box::new(|info| say(&format!("hoist: {info}"))));
 }
 
 /// What [`run`] gave.

@@ -30,6 +30,8 @@ pub struct Kernel {
     pub slept: Nanos,
     /// HOIST_TRACE=syscalls.
     pub trace: bool,
+    /// The guest has been told that there are no new tasks.
+    pub said_no_tasks: bool,
 }
 
 impl Kernel {

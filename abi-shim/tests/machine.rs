@@ -8,7 +8,8 @@ use std::sync::OnceLock;
 use hoist_abi_shim::wasi::{Output, environment, stdio};
 use hoist_abi_shim::{entry, machine};
 use hoist_vfs::{Attrs, Content, InodeId, RootFs};
-use hoist_x86::manifest::{Config, Manifest};
+use hoist_x86::boundary::code_map;
+use hoist_x86::manifest::{Config, Elf, Manifest, Segment};
 
 /// What a run left behind.
 #[derive(PartialEq, Eq, Debug)]
@@ -29,6 +30,12 @@ fn program(name: &str, flags: &[&str]) -> PathBuf {
     out
 }
 
+/// A library that the compiler links with, as the dynamic linker finds it.
+fn library(name: &str) -> Vec<u8> {
+    let out = Command::new("gcc").arg(format!("-print-file-name={name}")).output().expect("gcc runs");
+    std::fs::read(String::from_utf8_lossy(&out.stdout).trim()).expect("the library is readable")
+}
+
 /// An image with these files, all of them executable.
 fn image(files: &[(&str, Vec<u8>)]) -> RootFs {
     let mut fs = RootFs::new();
@@ -44,11 +51,24 @@ fn image(files: &[(&str, Vec<u8>)]) -> RootFs {
 
 /// Runs an image's command with these variables of the host.
 fn run(fs: &RootFs, command: &[&str], variables: &[(&str, &str)], input: &str) -> Outcome {
-    let packed = hoist_vfs::pack(fs, |_| None).expect("the image packs");
+    run_lifted(fs, command, variables, input, &[], Manifest { first_free: 0x100_0000, ..Manifest::default() })
+}
+
+/// Likewise, with the files of `elfs` as the ELF files of a manifest.
+fn run_lifted(
+    fs: &RootFs,
+    command: &[&str],
+    variables: &[(&str, &str)],
+    input: &str,
+    elfs: &[&str],
+    mut manifest: Manifest,
+) -> Outcome {
+    let inodes: Vec<_> = elfs.iter().map(|path| fs.resolve(path.as_bytes()).expect("an ELF file")).collect();
+    let number = |inode| inodes.iter().position(|&elf| elf == inode).map(|index| index as u32);
+    let packed = hoist_vfs::pack(fs, number).expect("the image packs");
     let mut rom = Vec::new();
     packed.write_to(&mut rom).expect("the ROM is written");
-    let config = Config { cmd: command.iter().map(|&text| text.into()).collect(), ..Config::default() };
-    let manifest = Manifest { config, first_free: 0x100_0000, ..Manifest::default() };
+    manifest.config = Config { cmd: command.iter().map(|&text| text.into()).collect(), ..Config::default() };
     machine::install(rom, manifest.encode().expect("the manifest is small"));
     environment::install(&["app"], variables);
     stdio::install(input.as_bytes());
@@ -151,4 +171,44 @@ fn traces_and_statistics_are_written() {
         "exit_group(1) = ?",
     ]);
     assert!(lines[4].starts_with("hoist: interpreted "), "{lines:?}");
+}
+
+/// The executable segment and the span of an ELF file at a home, by the words of its program headers.
+fn at_home(file: &[u8], base: u32) -> Elf {
+    let word = |at: usize| u64::from_le_bytes(file[at..at + 8].try_into().expect("eight bytes"));
+    let (first, count) = (word(32) as usize, usize::from(u16::from_le_bytes([file[56], file[57]])));
+    let loads = (0..count).map(|index| first + 56 * index).filter(|&at| word(at) as u32 == 1);
+    let (mut span, mut segments) = (0, vec![]);
+    for at in loads {
+        let (flags, offset, vaddr, size) = (word(at) >> 32, word(at + 8), word(at + 16) as u32, word(at + 40) as u32);
+        span = (vaddr + size).next_multiple_of(0x1000);
+        if flags & 1 != 0 {
+            segments.push(Segment { start: base + vaddr, len: size.next_multiple_of(0x1000), file_offset: offset });
+        }
+    }
+    Elf { base, span, segments }
+}
+
+#[test]
+fn elf_files_are_mapped_at_their_homes_and_their_code_is_active() {
+    let linker = "/lib64/ld-linux-x86-64.so.2";
+    let files = [
+        ("/bin/where", std::fs::read(program("where.c", &["-pie"])).expect("the program is readable")),
+        ("/lib/x86_64-linux-gnu/libc.so.6", library("libc.so.6")),
+        (linker, std::fs::read(linker).expect("the dynamic linker is readable")),
+    ];
+    let bases = [0x200_0000, 0x300_0000, 0x400_0000];
+    let elfs: Vec<Elf> = files.iter().zip(bases).map(|((_, file), base)| at_home(file, base)).collect();
+    // Every byte of the program's code claims to be an entry point, so that what is active shows.
+    let code = &elfs[0].segments[0];
+    let code = (code.start..code.start + code.len).map(|pc| (pc, code_map::entry(code_map::FIRST_FREE_SLOT, 0))).collect();
+    let paths: Vec<&str> = files.iter().map(|(path, _)| *path).collect();
+    let fs = image(&files);
+    let manifest = Manifest { elfs, code, first_free: 0x500_0000, ..Manifest::default() };
+    let outcome = run_lifted(&fs, &["/bin/where"], &[], "", &paths, manifest.clone());
+    assert_eq!(outcome.stdout, "program 2000000\nlibc 3000000\nlinker 4000000\n", "{}", outcome.stderr);
+    assert!(!hoist_abi_shim::code_map::is_lifted(0x200_1000), "at the end all maps are gone");
+    // As the linker's program, the dynamic linker is at its home and the program where ld.so maps it: at home, too.
+    let outcome = run_lifted(&fs, &[linker, "/bin/where"], &[], "", &paths, manifest);
+    assert_eq!(outcome.stdout, "program 2000000\nlibc 3000000\nlinker 0\n", "{}", outcome.stderr);
 }

@@ -353,9 +353,11 @@ pub fn sys_exit_group(k: &mut Kernel, args: [u64; 6]) -> SysResult {
     sys_exit(k, args)
 }
 
-/// New tasks cannot be made yet; says so, since programs' own messages are seldom clear.
-fn no_new_tasks(k: &Kernel, name: &str) -> SysResult {
-    k.say(&format!("hoist: the program called {name}(2): new processes and threads are not supported yet"));
+/// New tasks cannot be made yet; says so once, since programs' own messages are seldom clear.
+fn no_new_tasks(k: &mut Kernel, name: &str) -> SysResult {
+    if !std::mem::replace(&mut k.said_no_tasks, true) {
+        k.say(&format!("hoist: the program called {name}(2): new processes and threads are not supported yet"));
+    }
     Err(Errno::ENOSYS)
 }
 
@@ -430,6 +432,13 @@ pub fn sys_rseq(_: &mut Kernel, _: [u64; 6]) -> SysResult {
 /// Implements Linux syscall restart_syscall(2): nothing was interrupted.
 pub fn sys_restart_syscall(_: &mut Kernel, _: [u64; 6]) -> SysResult {
     Err(Errno::EINTR)
+}
+
+/// Implements Linux syscall umask(2).
+pub fn sys_umask(k: &mut Kernel, [mask, ..]: [u64; 6]) -> SysResult {
+    let info = k.fs_info();
+    let before = std::mem::replace(&mut info.borrow_mut().umask, mask as u32 & 0o777);
+    Ok(before.into())
 }
 
 /// Implements Linux syscall personality(2): PER_LINUX, whose flags have no effect here.

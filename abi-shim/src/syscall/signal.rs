@@ -180,6 +180,30 @@ fn send_own(k: &mut Kernel, signal: u64, code: i32) -> SysResult {
     Ok(0)
 }
 
+/// Sends a signal with what the sender says of it: sigqueue(3).
+fn queue(k: &mut Kernel, signal: u64, info: u64) -> SysResult {
+    let [_, errno, code, _]: [i32; 4] = user::read(info)?;
+    let words: [u64; 2] = user::read(info + 16)?;
+    if signal as u32 != 0 {
+        signal::send(k, Info { signal: signal_number(signal)?, code, errno, words });
+    }
+    Ok(0)
+}
+
+/// Implements Linux syscall rt_sigqueueinfo(2).
+pub fn sys_rt_sigqueueinfo(k: &mut Kernel, [pid, signal, info, ..]: [u64; 6]) -> SysResult {
+    if pid as i32 == k.process.pid { queue(k, signal, info) } else { Err(Errno::ESRCH) }
+}
+
+/// Implements Linux syscall rt_tgsigqueueinfo(2).
+pub fn sys_rt_tgsigqueueinfo(k: &mut Kernel, [group, tid, signal, info, ..]: [u64; 6]) -> SysResult {
+    match (group as i32, tid as i32) {
+        (..=0, _) | (_, ..=0) => Err(Errno::EINVAL),
+        (group, tid) if group == k.process.pid && tid == k.task.tid => queue(k, signal, info),
+        _ => Err(Errno::ESRCH),
+    }
+}
+
 /// Implements Linux syscall kill(2). There is one process, in one group.
 pub fn sys_kill(k: &mut Kernel, [pid, signal, ..]: [u64; 6]) -> SysResult {
     let pid = pid as i32;
