@@ -1,6 +1,6 @@
 //! Single bits, counting and BMI (SDM vol. 1, §7.3.7; vol. 2, the instructions' pages).
 //!
-//! Flags that the manual leaves undefined stay as they were, unless a row says otherwise.
+//! Flags that the manual leaves undefined are those of current Intel processors: mostly cleared.
 
 use iced_x86::{Instruction, Mnemonic, OpKind};
 
@@ -119,6 +119,22 @@ fn is_zero(b: &mut Builder<'_>, width: Width, value: Value) -> Value {
     b.un(if width == Width::B64 { UnOp::I64Eqz } else { UnOp::I32Eqz }, value)
 }
 
+/// The flags that these instructions clear, except those named.
+fn clear_flags(b: &mut Builder<'_>, except: &[Reg]) {
+    let no = b.i32(0);
+    for flag in [Reg::CF, Reg::PF, Reg::AF, Reg::ZF, Reg::SF, Reg::OF] {
+        if !except.contains(&flag) {
+            b.set_flag(flag, no);
+        }
+    }
+}
+
+/// ZF and SF from a result, all others cleared: BMI.
+fn set_result_flags(b: &mut Builder<'_>, width: Width, res: Value) {
+    b.set_logic(width, res);
+    clear_flags(b, &[Reg::ZF, Reg::SF]);
+}
+
 /// BSF, BSR: a source of zero sets ZF and leaves the whole destination register as it is.
 fn bit_scan(b: &mut Builder<'_>, instr: &Instruction, forward: bool) {
     let width = b.operand_width(instr, 0);
@@ -138,6 +154,10 @@ fn bit_scan(b: &mut Builder<'_>, instr: &Instruction, forward: bool) {
     let new = b.get(reg);
     let chosen = b.select(none, old, new);
     b.set(reg, chosen);
+    let zero = b.int(width, 0);
+    let parity_of = b.select(none, zero, index);
+    b.set_logic(width, parity_of);
+    clear_flags(b, &[Reg::PF]);
     b.set_flag(Reg::ZF, none);
 }
 
@@ -147,6 +167,7 @@ fn count_zeros(b: &mut Builder<'_>, instr: &Instruction, trailing: bool) {
     let source = b.read_operand(instr, 1, width);
     let res = if trailing { trailing_zeros(b, width, source) } else { leading_zeros(b, width, source) };
     let (cf, zf) = (is_zero(b, width, source), is_zero(b, width, res));
+    clear_flags(b, &[]);
     b.set_flag(Reg::CF, cf);
     b.set_flag(Reg::ZF, zf);
     b.write_operand(instr, 0, width, res);
@@ -157,15 +178,13 @@ fn popcnt(b: &mut Builder<'_>, instr: &Instruction) {
     let width = b.operand_width(instr, 0);
     let source = b.read_operand(instr, 1, width);
     let res = b.un(if width == Width::B64 { UnOp::I64Popcnt } else { UnOp::I32Popcnt }, source);
-    let (zf, no) = (is_zero(b, width, source), b.i32(0));
-    for flag in [Reg::CF, Reg::PF, Reg::AF, Reg::SF, Reg::OF] {
-        b.set_flag(flag, no);
-    }
+    let zf = is_zero(b, width, source);
+    clear_flags(b, &[]);
     b.set_flag(Reg::ZF, zf);
     b.write_operand(instr, 0, width, res);
 }
 
-/// ANDN: dest = ¬first & second. AF and PF are undefined.
+/// ANDN: dest = ¬first & second.
 fn andn(b: &mut Builder<'_>, instr: &Instruction) {
     let width = b.operand_width(instr, 0);
     let first = b.read_operand(instr, 1, width);
@@ -173,7 +192,7 @@ fn andn(b: &mut Builder<'_>, instr: &Instruction) {
     let ones = b.int(width, -1);
     let inverted = b.bin_w(width, BinOp::I32Xor, BinOp::I64Xor, first, ones);
     let res = b.bin_w(width, BinOp::I32And, BinOp::I64And, inverted, second);
-    b.set_logic(width, res);
+    set_result_flags(b, width, res);
     b.write_operand(instr, 0, width, res);
 }
 
@@ -208,7 +227,9 @@ fn bextr(b: &mut Builder<'_>, instr: &Instruction) {
     let shifted = b.select(within, shifted, zero);
     let mask = low_mask(b, width, length);
     let res = b.bin_w(width, I32And, I64And, shifted, mask);
-    b.set_logic(width, res);
+    let zf = is_zero(b, width, res);
+    clear_flags(b, &[]);
+    b.set_flag(Reg::ZF, zf);
     b.write_operand(instr, 0, width, res);
 }
 
@@ -221,7 +242,7 @@ fn bzhi(b: &mut Builder<'_>, instr: &Instruction) {
     let index = b.truncate(Width::B8, index);
     let mask = low_mask(b, width, index);
     let res = b.bin_w(width, BinOp::I32And, BinOp::I64And, source, mask);
-    b.set_logic(width, res);
+    set_result_flags(b, width, res);
     let bits = b.i32(width.bits() as i32);
     let cf = b.bin(BinOp::I32GeU, index, bits);
     b.set_flag(Reg::CF, cf);
@@ -249,7 +270,7 @@ fn lowest_set_bit(b: &mut Builder<'_>, instr: &Instruction, what: Lowest) {
     };
     let (op32, op64) = if what == Lowest::Mask { (I32Xor, I64Xor) } else { (I32And, I64And) };
     let res = b.bin_w(width, op32, op64, source, other);
-    b.set_logic(width, res);
+    set_result_flags(b, width, res);
     let cf = if what == Lowest::Isolate { b.is_nonzero(width, source) } else { is_zero(b, width, source) };
     b.set_flag(Reg::CF, cf);
     b.write_operand(instr, 0, width, res);

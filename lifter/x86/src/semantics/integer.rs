@@ -244,9 +244,11 @@ fn product(b: &mut Builder<'_>, width: Width, signed: bool, left: Value, right: 
     Product { low, high, overflow }
 }
 
-/// CF and OF of a multiplication; SF, ZF, PF are undefined and follow the lower half, AF is cleared.
+/// CF and OF of a multiplication. The others are undefined: SF and PF follow the lower half, ZF and AF are cleared, as in hardware.
 fn set_product_flags(b: &mut Builder<'_>, width: Width, low: Value, overflow: Value) {
     b.set_logic(width, low);
+    let no = b.i32(0);
+    b.set_flag(Reg::ZF, no);
     b.set_flag(Reg::CF, overflow);
     b.set_flag(Reg::OF, overflow);
 }

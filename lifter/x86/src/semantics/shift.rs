@@ -1,8 +1,8 @@
 //! Shifts and rotates (SDM vol. 1, §7.3.6; vol. 2, SAL/SAR/SHL/SHR, RCL/RCR/ROL/ROR, SHLD, SHRD).
 //!
 //! A count is masked to 5 bits (6 for 64-bit operands), which is what Wasm's shifts do themselves. A masked count of zero changes no flag,
-//! so with a count in CL each flag is a select between old and new. OF is defined for a count of 1 only; for others it follows
-//! the same formula, as hardware does.
+//! so with a count in CL each flag is a select between old and new. OF is defined for a count of 1 only: does that shift change the sign? Hardware
+//! answers this for a shift of the operand by one whatever the count is, and so do the rows.
 
 use iced_x86::{Instruction, Mnemonic, OpKind};
 
@@ -10,6 +10,7 @@ use crate::builder::{Builder, Width};
 use crate::ir::{BinOp, UnOp, Value};
 use crate::reg::Reg;
 use crate::semantics::Row;
+use crate::semantics::words::Place;
 
 pub fn row(mnemonic: Mnemonic) -> Option<Row> {
     use Mnemonic::*;
@@ -100,6 +101,18 @@ fn top_bit(b: &mut Builder<'_>, width: Width, value: Value) -> Value {
     b.bit(width, value, width.bits() - 1)
 }
 
+/// Does a shift to the left by one change the sign?
+fn two_top_bits_differ(b: &mut Builder<'_>, width: Width, value: Value) -> Value {
+    let (first, second) = (top_bit(b, width, value), b.bit(width, value, width.bits() - 2));
+    b.bin(BinOp::I32Xor, first, second)
+}
+
+/// Does the sign change when this bit comes in at the top?
+fn sign_changes(b: &mut Builder<'_>, width: Width, value: Value, bit: Value) -> Value {
+    let sign = top_bit(b, width, value);
+    b.bin(BinOp::I32Xor, sign, bit)
+}
+
 /// Writes the flags; with a variable count only where it is not zero.
 fn set_flags(b: &mut Builder<'_>, width: Width, count: Count, new: NewFlags) {
     let Count::Variable(value) = count else {
@@ -147,23 +160,13 @@ fn shift(b: &mut Builder<'_>, instr: &Instruction, direction: Direction) {
     let shifted = b.bin_w(width, op32, op64, source, by);
     let res = b.truncate(width, shifted);
     let (cf, of) = match direction {
-        Direction::Left => {
-            let cf = carry_left(b, width, old, shifted, by);
-            let sign = top_bit(b, width, res);
-            (cf, b.bin(I32Xor, sign, cf))
-        }
+        Direction::Left => (carry_left(b, width, old, shifted, by), two_top_bits_differ(b, width, old)),
         _ => {
             // The last bit that left: bit count − 1.
             let before = distance(b, width, count, 1, true);
             let cf = b.bin_w(width, op32, op64, source, before);
             let cf = b.low_bit(width, cf);
-            let of = match (direction, count) {
-                (Direction::Right, Count::Constant(1)) => top_bit(b, width, old),
-                // The two highest bits differ only after a shift by one.
-                (Direction::Right, Count::Variable(_)) => b.bit(width, res, width.bits() - 2),
-                _ => b.i32(0),
-            };
-            (cf, of)
+            (cf, if direction == Direction::Right { top_bit(b, width, old) } else { b.i32(0) })
         }
     };
     set_flags(b, width, count, NewFlags { result: Some(res), cf, of });
@@ -203,16 +206,20 @@ fn rotate(b: &mut Builder<'_>, instr: &Instruction, left: bool) {
     let (op32, op64) = if left { (I32Rotl, I64Rotl) } else { (I32Rotr, I64Rotr) };
     let rotated = b.bin_w(width, op32, op64, filled, by);
     let res = b.truncate(width, rotated);
-    let top = top_bit(b, width, res);
-    let (cf, other) = if left { (b.low_bit(width, res), top) } else { (top, b.bit(width, res, width.bits() - 2)) };
-    let of = b.bin(I32Xor, cf, other);
+    let (cf, of) = if left {
+        (b.low_bit(width, res), two_top_bits_differ(b, width, old))
+    } else {
+        let lowest = b.low_bit(width, old);
+        (top_bit(b, width, res), sign_changes(b, width, old, lowest))
+    };
+    // Registers rotated by a constant of two or more are the exception: OF stays.
+    let of = if matches!((count, place), (Count::Constant(2..), Place::Gpr(_))) { b.flag(Reg::OF) } else { of };
     set_flags(b, width, count, NewFlags { result: None, cf, of });
     b.write_place(place, width, res);
 }
 
 /// RCL and RCR: CF is one more bit of the operand.
 fn rotate_carry(b: &mut Builder<'_>, instr: &Instruction, left: bool) {
-    use BinOp::*;
     let width = b.operand_width(instr, 0);
     let place = b.place(instr, 0);
     let old = b.read_place(place, width);
@@ -220,16 +227,33 @@ fn rotate_carry(b: &mut Builder<'_>, instr: &Instruction, left: bool) {
         return b.write_place(place, width, old);
     };
     let carry = b.flag(Reg::CF);
+    let count = turns(b, width, count);
     let (res, cf) = if width == Width::B64 {
         rotate_65(b, old, carry, count, left)
     } else {
         rotate_narrow(b, width, old, carry, count, left)
     };
-    let top = top_bit(b, width, res);
-    let other = if left { cf } else { b.bit(width, res, width.bits() - 2) };
-    let of = b.bin(I32Xor, top, other);
+    let of = if left { two_top_bits_differ(b, width, old) } else { sign_changes(b, width, old, carry) };
     set_flags(b, width, count, NewFlags { result: None, cf, of });
     b.write_place(place, width, res);
+}
+
+/// The count modulo 9 or 17 for narrow operands; full turns change nothing, OF neither. (33 and 65 bits never turn round.)
+fn turns(b: &mut Builder<'_>, width: Width, count: Count) -> Count {
+    if width >= Width::B32 {
+        return count;
+    }
+    let count = match count {
+        Count::Constant(count) => b.i32((count % (width.bits() + 1)) as i32),
+        Count::Variable(count) => {
+            let modulus = b.i32(width.bits() as i32 + 1);
+            b.bin(BinOp::I32RemU, count, modulus)
+        }
+    };
+    match b.constant(count) {
+        Some(count) if count != 0 => Count::Constant(count as u32),
+        _ => Count::Variable(count),
+    }
 }
 
 /// Rotates CF:operand, 9, 17 or 33 bits, in an i64; result and new CF.
@@ -241,15 +265,6 @@ fn rotate_narrow(b: &mut Builder<'_>, width: Width, old: Value, carry: Value, co
     let at = b.i64(i64::from(bits));
     let high = b.bin(I64Shl, high, at);
     let joined = b.bin(I64Or, high, low);
-    // 33 bits never turn round, 9 and 17 may.
-    let count = match count {
-        Count::Constant(count) => Count::Constant(count % (bits + 1)),
-        Count::Variable(count) if width < Width::B32 => {
-            let modulus = b.i32(bits as i32 + 1);
-            Count::Variable(b.bin(I32RemU, count, modulus))
-        }
-        count => count,
-    };
     let by = amount(b, Width::B64, count);
     let back = distance(b, Width::B64, count, bits + 1, false);
     let (by_left, by_right) = if left { (by, back) } else { (back, by) };
@@ -317,8 +332,12 @@ fn double_shift(b: &mut Builder<'_>, instr: &Instruction, left: bool) {
             }
         }
     };
-    let changed = b.bin_w(width, I32Xor, I64Xor, old, res);
-    let of = top_bit(b, width, changed);
+    let of = if left {
+        two_top_bits_differ(b, width, old)
+    } else {
+        let lowest = b.low_bit(width, filler);
+        sign_changes(b, width, old, lowest)
+    };
     set_flags(b, width, count, NewFlags { result: Some(res), cf, of });
     b.write_place(place, width, res);
 }

@@ -1,6 +1,6 @@
 //! Moving integers: MOV and its extending forms, LEA, the stack, exchanges, conditional moves.
 
-use iced_x86::{Instruction, Mnemonic, OpKind, Register};
+use iced_x86::{Code, Instruction, Mnemonic, OpKind, Register};
 
 use crate::boundary::Vector;
 use crate::builder::{Builder, Width, gpr_parts};
@@ -8,6 +8,7 @@ use crate::flags::{Arith, Kind};
 use crate::ir::{BinOp, LoadOp, Shape, UnOp, Value};
 use crate::reg::Reg;
 use crate::semantics::Row;
+use crate::semantics::words::Place;
 
 pub fn row(mnemonic: Mnemonic) -> Option<Row> {
     use Mnemonic::*;
@@ -220,7 +221,7 @@ fn pop(b: &mut Builder<'_>, instr: &Instruction) {
 }
 
 fn leave(b: &mut Builder<'_>, instr: &Instruction) {
-    let width = if instr.stack_pointer_increment() % 8 == 0 { Width::B64 } else { Width::B16 };
+    let width = if instr.code() == Code::Leavew { Width::B16 } else { Width::B64 };
     let rbp = b.get(Reg::RBP);
     b.set(Reg::RSP, rbp);
     let value = b.pop(width);
@@ -305,8 +306,8 @@ fn xadd(b: &mut Builder<'_>, instr: &Instruction) {
     b.write_place(place, width, res);
 }
 
-/// CMPXCHG: the destination is written in both cases; the accumulator only when they differ, so that the upper half of
-/// rax survives a 32-bit match.
+/// CMPXCHG: memory is written in both cases; of the registers only one, the destination when they are equal, else the accumulator,
+/// so that the upper half of the other survives with 32 bits.
 fn cmpxchg(b: &mut Builder<'_>, instr: &Instruction) {
     let width = b.operand_width(instr, 0);
     let place = b.place(instr, 0);
@@ -318,7 +319,6 @@ fn cmpxchg(b: &mut Builder<'_>, instr: &Instruction) {
     let difference = b.truncate(width, difference);
     b.set_arith(Arith { kind: Kind::Cmp, width, a: accumulator, b: old, res: difference });
     let equal = b.flag(Reg::ZF);
-    let new = b.select(equal, source, old);
     b.write_gpr(
         match width {
             Width::B8 => Register::AL,
@@ -331,7 +331,19 @@ fn cmpxchg(b: &mut Builder<'_>, instr: &Instruction) {
     let written = b.get(Reg::RAX);
     let rax = b.select(equal, rax, written);
     b.set(Reg::RAX, rax);
-    b.write_place(place, width, new);
+    match place {
+        Place::Gpr(register) if width == Width::B32 => {
+            let (reg, ..) = gpr_parts(register);
+            let new = b.zero_extend_64(source);
+            let kept = b.get(reg);
+            let chosen = b.select(equal, new, kept);
+            b.set(reg, chosen);
+        }
+        _ => {
+            let new = b.select(equal, source, old);
+            b.write_place(place, width, new);
+        }
+    }
 }
 
 /// CMPXCHG8B: EDX:EAX with ECX:EBX; only ZF changes.
