@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 
 use super::Result;
-use super::file::{File, FileObject};
+use super::file::{File, FileObject, Seek};
 use super::types::poll;
 use crate::errno::Errno::{EEXIST, EINVAL, ELOOP, ENOENT, EPERM};
 use crate::wasi::Event;
@@ -153,6 +153,10 @@ impl FileObject for Epoll {
         let mut members = self.members.borrow_mut();
         let ready = members.values_mut().any(|member| member.file.upgrade().is_some_and(|file| member.due(&file).is_some()));
         if ready { poll::IN | poll::RDNORM } else { 0 }
+    }
+
+    fn seek(&self) -> Seek {
+        Seek::Zero
     }
 
     fn fdinfo(&self) -> String {

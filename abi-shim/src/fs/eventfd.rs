@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use super::file::FileObject;
+use super::file::{FileObject, Seek};
 use super::types::poll;
 use super::{Feed, Result, Sink};
 use crate::errno::Errno::{EAGAIN, EINVAL};
@@ -59,6 +59,10 @@ impl FileObject for EventFd {
         let readable = if self.count.get() > 0 { poll::IN | poll::RDNORM } else { 0 };
         let writable = if self.count.get() < u64::MAX - 1 { poll::OUT | poll::WRNORM } else { 0 };
         readable | writable
+    }
+
+    fn seek(&self) -> Seek {
+        Seek::Zero
     }
 
     fn activity(&self) -> u64 {

@@ -11,7 +11,7 @@ use super::inode::{DirEntry, InodeRef};
 use super::lock::{self, Lock};
 use super::types::{OpenFlags, poll};
 use super::{Feed, Result, Sink};
-use crate::errno::Errno::{EBADF, EINVAL, EISDIR, ENODEV, ENOTDIR, ENOTTY, ENXIO, EOVERFLOW, ESPIPE};
+use crate::errno::Errno::{EBADF, EINVAL, EISDIR, ENODEV, ENOTDIR, ENOTTY, ENXIO, ESPIPE};
 
 /// Whether and how lseek(2) moves in an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -289,7 +289,7 @@ impl File {
     /// lseek(2).
     ///
     /// # Errors
-    /// `ESPIPE`, `EINVAL`, `EOVERFLOW`, `ENXIO`.
+    /// `ESPIPE`, `EINVAL`, `ENXIO`.
     pub fn seek(&self, offset: i64, whence: Whence) -> Result<u64> {
         self.check_seekable()?;
         let object = self.any_object();
@@ -314,8 +314,8 @@ impl File {
         let position = match whence {
             Whence::End if !is_content => base,
             _ => {
-                let sum = (base as i64).checked_add(offset).ok_or(EOVERFLOW)?;
-                u64::try_from(sum).map_err(|_| EINVAL)?
+                let sum = (base as i64).checked_add(offset).and_then(|sum| u64::try_from(sum).ok());
+                sum.filter(|&sum| !is_content || sum <= self.inode().size_max()).ok_or(EINVAL)?
             }
         };
         self.offset.set(position);

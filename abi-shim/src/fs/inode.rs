@@ -203,6 +203,11 @@ pub trait Inode: Any {
         Err(EINVAL)
     }
 
+    /// The largest size that a file can have.
+    fn size_max(&self) -> u64 {
+        i64::MAX as u64
+    }
+
     /// Turns `len` bytes from `offset` into a hole; the size stays.
     ///
     /// # Errors

@@ -56,13 +56,6 @@ pub fn sys_fchmodat2(k: &mut Kernel, [dirfd, pathname, mode, flags, ..]: [u64; 6
     done(chmod(&location, &cred, mode))
 }
 
-/// Implements Linux syscall umask(2).
-pub fn sys_umask(k: &mut Kernel, [mask, ..]: [u64; 6]) -> SysResult {
-    let info = k.fs_info();
-    let before = std::mem::replace(&mut info.borrow_mut().umask, mask as u32 & 0o777);
-    Ok(before.into())
-}
-
 // ---- Owner
 
 fn chown(location: &Location, cred: &Cred, owner: u64, group: u64) -> Result<()> {

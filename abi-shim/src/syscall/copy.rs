@@ -15,6 +15,7 @@ use crate::kernel::Kernel;
 use crate::user;
 
 use super::path::{file, offset};
+use super::proc::refresh_text;
 use super::read_write::MAX_RW_COUNT;
 
 /// Bytes that are under way at a time.
@@ -37,8 +38,9 @@ impl Side {
         Ok(Side { file, at })
     }
 
-    fn read(&self, done: usize, buffer: &mut [u8]) -> Result<usize> {
+    fn read(&self, k: &Kernel, done: usize, buffer: &mut [u8]) -> Result<usize> {
         let mut sink = Buffer::new(buffer);
+        refresh_text(k, &self.file, self.at.map_or(self.file.offset(), |at| at + done as u64));
         match self.at {
             None => self.file.read(&mut sink),
             Some(at) => self.file.pread(at + done as u64, &mut sink),
@@ -82,7 +84,7 @@ fn copy(k: &mut Kernel, from: &Side, to: &Side, len: u64) -> Result<usize> {
         if from.file.check_seekable().is_err() && to.file.check_seekable().is_err() {
             want = want.min(crate::fs::pipe::PIPE_BUF);
         }
-        let count = match from.read(done, &mut buffer[..want]) {
+        let count = match from.read(k, done, &mut buffer[..want]) {
             Ok(0) => break,
             Ok(count) => count,
             Err(_) if done > 0 => break,

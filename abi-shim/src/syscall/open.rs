@@ -60,7 +60,12 @@ pub fn sys_openat2(k: &mut Kernel, [dirfd, pathname, how, size, ..]: [u64; 6]) -
     if rules.beneath && rules.in_root {
         return Err(EINVAL);
     }
-    let path = PathArg::read(k, dirfd, pathname)?;
+    let mut path = user::read_path(pathname)?;
+    if rules.in_root && path.first() == Some(&b'/') {
+        // Absolute within the directory: seen from there a path that begins with nothing.
+        path.splice(..1, *b"./");
+    }
+    let path = if path.is_empty() { return Err(ENOENT) } else { PathArg::of(k, dirfd, path)? };
     open(k, &path, flags as u32, mode, rules)
 }
 

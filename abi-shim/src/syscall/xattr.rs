@@ -49,8 +49,8 @@ fn permission(location: &Location, cred: &Cred, name: &[u8], mask: u32) -> Resul
     if name.starts_with(b"security.") {
         return if writes && !cred.capable(cap::SYS_ADMIN) { Err(EPERM) } else { Ok(()) };
     }
-    if name.starts_with(b"system.") {
-        return Err(EOPNOTSUPP);
+    if name.starts_with(b"system.posix_acl_") && !writes {
+        return Err(ENODATA);
     }
     if !name.starts_with(b"user.") {
         return Err(EOPNOTSUPP);

@@ -12,8 +12,8 @@ use super::MemFs;
 
 const PAGE: usize = BLOCK_SIZE as usize;
 
-/// The largest file: what `loff_t` can address, as tmpfs has it.
-pub const SIZE_MAX: u64 = i64::MAX as u64;
+/// The largest file, as ext4 has it: 2³² − 1 blocks.
+pub const SIZE_MAX: u64 = u32::MAX as u64 * BLOCK_SIZE;
 
 /// Content. Bytes in neither a page nor the ROM's part are a hole.
 #[derive(Default)]

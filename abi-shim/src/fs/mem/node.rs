@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use hoist_vfs::{Device, InodeId, Kind, Timestamp};
 
-use super::data::Data;
+use super::data::{Data, SIZE_MAX};
 use super::dir::Dir;
 use super::{MemFs, damaged};
 use crate::errno::Errno::{EEXIST, EFBIG, EINVAL, EIO, EISDIR, EMLINK, ENODATA, ENOENT, ENOTDIR, ENOTEMPTY, EPERM, EXDEV};
@@ -161,6 +161,7 @@ impl Inode for Node {
         let attr = self.attr.get();
         let (size, blocks) = match &self.body {
             Body::Regular(data) => (data.borrow().size(), data.borrow().blocks()),
+            Body::Directory(dir) if dir.borrow().dead => (0, BLOCK_SIZE / 512),
             Body::Directory(_) => (BLOCK_SIZE, BLOCK_SIZE / 512),
             Body::Symlink(target) if target.len() < FAST_SYMLINK => (target.len() as u64, 0),
             Body::Symlink(target) => (target.len() as u64, BLOCK_SIZE / 512),
@@ -346,6 +347,10 @@ impl Inode for Node {
         self.data()?.borrow_mut().truncate(&self.fs, size)?;
         self.touch();
         Ok(())
+    }
+
+    fn size_max(&self) -> u64 {
+        SIZE_MAX
     }
 
     fn punch_hole(&self, offset: u64, len: u64) -> Result<()> {

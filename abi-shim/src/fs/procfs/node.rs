@@ -6,11 +6,11 @@ use hoist_vfs::{Device, Kind};
 
 use super::processes::{Entry, Processes};
 use super::text::{PROCESS, ProcText, SYSTEM, Text};
-use crate::errno::Errno::{EINVAL, ENOENT, ENOTDIR, EROFS};
+use crate::errno::Errno::{EINVAL, ENOENT, ENOTDIR, EPERM, EROFS};
 use crate::fs::file::FileObject;
 use crate::fs::inode::{DirEntry, Inode, InodeRef};
 use crate::fs::mem::Clock;
-use crate::fs::types::{OpenFlags, Stat, StatFs};
+use crate::fs::types::{NewInode, OpenFlags, Stat, StatFs};
 use crate::fs::{Location, Result};
 
 /// `PROC_SUPER_MAGIC`.
@@ -203,6 +203,10 @@ impl Inode for ProcInode {
         if matches!(self.node, Node::Fd(..) | Node::Exe(_) | Node::Cwd(_) | Node::RootLink(_)) {
             stat.size = 64;
         }
+        if let Node::Fd(pid, fd) = self.node {
+            let flags = self.entry(pid)?.files.borrow().get(fd).map_err(|_| ENOENT)?.flags();
+            stat.mode = 0o100 | if flags.readable() { 0o400 } else { 0 } | if flags.writable() { 0o200 } else { 0 };
+        }
         if let Some(Ok(entry)) = self.node.process().map(|pid| self.entry(pid)) {
             (stat.uid, stat.gid) = (entry.uid, entry.gid);
         }
@@ -232,6 +236,22 @@ impl Inode for ProcInode {
     fn entries(&self) -> Result<Vec<DirEntry>> {
         let entry = |(name, node): (Vec<u8>, Node)| DirEntry { name, ino: node.ino(), kind: node.kind() };
         Ok(self.list()?.into_iter().map(entry).collect())
+    }
+
+    fn create(&self, _name: &[u8], _new: &NewInode) -> Result<InodeRef> {
+        Err(ENOENT)
+    }
+
+    fn unlink(&self, _name: &[u8]) -> Result<()> {
+        Err(EPERM)
+    }
+
+    fn rmdir(&self, _name: &[u8]) -> Result<()> {
+        Err(EPERM)
+    }
+
+    fn rename(&self, _name: &[u8], _to: &InodeRef, _to_name: &[u8], _exchange: bool) -> Result<()> {
+        Err(EPERM)
     }
 
     fn readlink(&self) -> Result<Vec<u8>> {
