@@ -6,7 +6,7 @@ use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKi
 
 use super::code::{CALLED, Code, END, LEADER, LEN, RETURN};
 use super::extents::Extents;
-use super::noreturn::NoReturn;
+use super::noreturn::{File, NoReturn, callee};
 use crate::elf::Elf;
 
 /// A jump that may lead from one function to another.
@@ -128,9 +128,8 @@ impl<'a> Explorer<'a> {
                 }
                 FlowControl::Call | FlowControl::IndirectCall => {
                     self.call(&instr);
-                    // A function may also end with a call of one that is not known not to return.
-                    let returns = extent.as_ref().is_none_or(|extent| next != extent.end)
-                        && self.noreturn.call_returns(self.elf, &self.code, &instr);
+                    let file = File { elf: self.elf, code: &self.code, extents: &self.extents };
+                    let returns = self.noreturn.call_returns(file, &instr);
                     if returns {
                         self.code.mark(next, LEADER | RETURN);
                     }
@@ -159,7 +158,7 @@ impl<'a> Explorer<'a> {
     }
 
     fn call(&mut self, instr: &Instruction) {
-        let Some(target) = near_target(instr) else { return };
+        let Some(target) = callee(self.elf, instr) else { return };
         self.push_function(target);
         self.code.mark(target, CALLED);
     }

@@ -9,6 +9,7 @@ use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic};
 
 use super::code::Code;
 use super::explore::near_target;
+use super::extents::Extents;
 use crate::elf::{Elf, Stored};
 
 /// Instructions to look at in one function. A longer search says that it returns.
@@ -52,7 +53,14 @@ const NAMES: &[&str] = &[
     "verrx",
 ];
 
-#[derive(Default)]
+/// What is asked about.
+#[derive(Clone, Copy)]
+pub(super) struct File<'f> {
+    pub elf: &'f Elf<'f>,
+    pub code: &'f Code<'f>,
+    pub extents: &'f Extents,
+}
+
 pub(super) struct NoReturn {
     /// Entry → does it return? `None` while the question is open.
     known: BTreeMap<u32, Option<bool>>,
@@ -67,32 +75,35 @@ impl NoReturn {
     }
 
     /// Does control come back after this call?
-    pub fn call_returns(&mut self, elf: &Elf, code: &Code, call: &Instruction) -> bool {
-        self.call(elf, code, call, 0)
+    pub fn call_returns(&mut self, file: File, call: &Instruction) -> bool {
+        self.call(file, call, 0)
     }
 
-    fn call(&mut self, elf: &Elf, code: &Code, call: &Instruction, depth: usize) -> bool {
-        if call.is_ip_rel_memory_operand() {
-            return import_returns(elf, call);
-        }
-        let Some(entry) = near_target(call) else { return true };
+    fn call(&mut self, file: File, call: &Instruction, depth: usize) -> bool {
+        let entry = callee(file.elf, call);
+        let next = call.next_ip() as u32;
         // A call of the next instruction only asks where it is.
-        if entry == call.next_ip() as u32 {
+        if entry == Some(next) {
             return true;
         }
+        // The compiler knew that it does not come back, or it would have put something there.
+        if file.extents.find(next - 1).is_some_and(|extent| extent.end == next) {
+            return false;
+        }
+        let Some(entry) = entry else { return import_returns(file.elf, call) };
         match self.known.get(&entry) {
             Some(known) => known.unwrap_or(true),
             None if depth >= MOST_DEPTH => true,
             None => {
                 self.known.insert(entry, None);
-                let returns = self.function(elf, code, entry, depth);
+                let returns = self.function(file, entry, depth);
                 self.known.insert(entry, Some(returns));
                 returns
             }
         }
     }
 
-    fn function(&mut self, elf: &Elf, code: &Code, entry: u32, depth: usize) -> bool {
+    fn function(&mut self, file: File, entry: u32, depth: usize) -> bool {
         let mut work = vec![entry];
         let mut seen = BTreeSet::new();
         let mut left = MOST_INSTRUCTIONS;
@@ -100,7 +111,7 @@ impl NoReturn {
             if !seen.insert(pc) {
                 continue;
             }
-            let mut decoder = Decoder::with_ip(64, code.bytes(pc), u64::from(pc), DecoderOptions::NONE);
+            let mut decoder = Decoder::with_ip(64, file.code.bytes(pc), u64::from(pc), DecoderOptions::NONE);
             loop {
                 if left == 0 || self.budget == 0 || !decoder.can_decode() {
                     return true;
@@ -115,7 +126,7 @@ impl NoReturn {
                     FlowControl::Next if instr.mnemonic() != Mnemonic::Hlt => {}
                     FlowControl::Next | FlowControl::Exception => break,
                     FlowControl::Call | FlowControl::IndirectCall => {
-                        if !self.call(elf, code, &instr, depth + 1) {
+                        if !self.call(file, &instr, depth + 1) {
                             break;
                         }
                     }
@@ -125,8 +136,10 @@ impl NoReturn {
                         break;
                     }
                     FlowControl::IndirectBranch if instr.is_ip_rel_memory_operand() => {
-                        if import_returns(elf, &instr) {
-                            return true;
+                        match callee(file.elf, &instr) {
+                            Some(target) => work.push(target),
+                            None if import_returns(file.elf, &instr) => return true,
+                            None => {}
                         }
                         break;
                     }
@@ -135,6 +148,18 @@ impl NoReturn {
             }
         }
         false
+    }
+}
+
+/// Where a call or jump goes: directly, or through a constant word (calls without a PLT).
+pub(super) fn callee(elf: &Elf, instr: &Instruction) -> Option<u32> {
+    if !instr.is_ip_rel_memory_operand() {
+        return near_target(instr);
+    }
+    let slot = u32::try_from(instr.ip_rel_memory_address()).ok()?;
+    match elf.relocation(slot)?.stored {
+        Stored::Relative(target) if elf.is_constant(slot, 8) && elf.is_code(target) => Some(target),
+        _ => None,
     }
 }
 

@@ -53,12 +53,12 @@ impl Values {
     pub fn new(elf: &Elf, view: &View) -> Option<Values> {
         let mut values = Values { at_start: vec![[Known::Nothing; 16]; view.nodes.len()], slots: slots(view) };
         let landing_pads: Vec<usize> = (0..view.nodes.len()).filter(|node| view.nodes[*node].landing_pad).collect();
-        let loaders: Vec<usize> = (0..view.nodes.len())
-            .filter(|node| {
-                let mut instrs = view.instrs[view.nodes[*node].instrs.clone()].iter();
-                instrs.any(|instr| slot_load(instr).is_some_and(|slot| values.slots.contains_key(&slot)))
-            })
-            .collect();
+        let mut loaders: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
+        for (index, node) in view.nodes.iter().enumerate() {
+            for slot in view.instrs[node.instrs.clone()].iter().filter_map(slot_load) {
+                loaders.entry(slot).or_default().push(index);
+            }
+        }
         let mut work = BTreeSet::new();
         for (index, node) in view.nodes.iter().enumerate() {
             if node.open {
@@ -71,12 +71,10 @@ impl Values {
             visits = visits.checked_sub(1)?;
             let node = &view.nodes[index];
             let mut state = values.at_start[index];
-            let mut slots_changed = false;
             for at in node.instrs.clone() {
-                slots_changed |= values.step(elf, &view.instrs[at], view.writes[at], &mut state);
-            }
-            if slots_changed {
-                work.extend(&loaders);
+                if let Some(slot) = values.step(elf, &view.instrs[at], view.writes[at], &mut state) {
+                    work.extend(loaders.get(&slot).into_iter().flatten());
+                }
             }
             let pads = if node.calls { landing_pads.as_slice() } else { &[] };
             for &next in node.successors.iter().chain(pads) {
@@ -93,16 +91,16 @@ impl Values {
         Some(values)
     }
 
-    /// The effect of one instruction. `true` if a stack slot changed.
-    pub fn step(&mut self, elf: &Elf, instr: &Instruction, writes: u16, state: &mut State) -> bool {
+    /// The effect of one instruction. The stack slot that changed, if one did.
+    pub fn step(&mut self, elf: &Elf, instr: &Instruction, writes: u16, state: &mut State) -> Option<i64> {
         if let Some((slot, register)) = slot_store(instr) {
-            let Some(known) = self.slots.get_mut(&slot) else { return false };
+            let known = self.slots.get_mut(&slot)?;
             let before = *known;
             *known = known.meet(state[register]);
-            return *known != before;
+            return (*known != before).then_some(slot);
         }
         if writes == 0 {
-            return false;
+            return None;
         }
         let value = self.result(elf, instr, state);
         for (number, known) in state.iter_mut().enumerate() {
@@ -113,7 +111,7 @@ impl Values {
         if let Some((register, value)) = value {
             state[register] = value;
         }
-        false
+        None
     }
 
     /// The register that the instruction defines as a whole, if its value may be known.
