@@ -85,6 +85,7 @@ pub fn boot(options: Options) -> Result<Kernel, BootError> {
 
     let hostname = [options.hostname.as_deref(), Some(&config.hostname)].into_iter().flatten().find(|name| !name.is_empty());
     let hostname = hostname.unwrap_or(DEFAULT_HOSTNAME).to_owned();
+    boot::name_machine(&vfs, &hostname).map_err(BootError::Root)?;
     let terminal = vfs.devices().terminal.any_terminal();
     let env = environment(&config, &options, &user, &hostname, terminal);
     let argv = command(&config, &options).ok_or(BootError::NoCommand)?;

@@ -12,7 +12,7 @@ use super::mem::{Clock, MemFs, magic};
 use super::types::{Cred, NewInode, OpenFlags};
 use super::vfs::{NewMount, Vfs};
 use super::walk::{Rules, Walker};
-use super::{Location, Result, procfs, sysfs};
+use super::{Location, Result, host, procfs, sysfs};
 use crate::rom::RomSource;
 use crate::wasi;
 
@@ -20,6 +20,9 @@ use crate::wasi;
 const fn dev(minor: u32) -> Device {
     Device { major: 0, minor }
 }
+
+/// The device of the first directory that the host grants.
+const FIRST_GRANTED: u32 = 50;
 
 /// Everything that is there before the first process: the ROM as `/`, and over it `/proc`, `/dev`, `/sys`.
 ///
@@ -43,6 +46,7 @@ pub fn boot(terminals: [bool; 3]) -> Result<Vfs> {
     mount_proc(&vfs)?;
     mount_dev(&vfs)?;
     mount_sys(&vfs)?;
+    mount_granted(&vfs)?;
     Ok(vfs)
 }
 
@@ -87,6 +91,57 @@ fn mount_sys(vfs: &Vfs) -> Result<()> {
     let options = "nosuid,nodev,noexec,relatime";
     vfs.mount(at, NewMount { fs_type: "sysfs", source: b"sysfs".to_vec(), read_only: true, options, root });
     Ok(())
+}
+
+/// What the host grants, at the names under which it does; the directories there are made where they are missing. The root
+/// is the image's: `/` and `.` are passed over, as docker refuses such a volume.
+fn mount_granted(vfs: &Vfs) -> Result<()> {
+    for (number, (directory, name)) in wasi::directory::granted().into_iter().enumerate() {
+        let names: Vec<&str> = name.split('/').filter(|name| !matches!(*name, "" | ".")).collect();
+        if names.is_empty() {
+            continue;
+        }
+        let mut path = Vec::new();
+        for name in names {
+            path.push(b'/');
+            path.extend_from_slice(name.as_bytes());
+            self::directory(vfs, &path)?;
+        }
+        let at = self::directory(vfs, &path)?;
+        let read_only = !directory.is_writable();
+        let root = host::root(directory, dev(FIRST_GRANTED + number as u32), vfs.processes().clone());
+        vfs.mount(at, NewMount { fs_type: "fuse", source: path, read_only, options: "relatime", root });
+    }
+    Ok(())
+}
+
+/// A file that names this machine; what the image says itself stays.
+fn put_file(vfs: &Vfs, path: &[u8], content: &str) -> Result<()> {
+    use crate::errno::Errno::ENOENT;
+    let cred = Cred::root();
+    let walker = walker(vfs, &cred);
+    match walker.resolve(path, false).and_then(|found| found.inode().stat()) {
+        // Images have them empty, as places to mount the real ones on.
+        Ok(stat) if stat.kind != Kind::Regular || stat.size > 0 => return Ok(()),
+        Ok(_) => {}
+        Err(ENOENT) => drop(vfs.create(&walker, path, new(Kind::Regular, 0o644))?),
+        Err(error) => return Err(error),
+    }
+    let file = vfs.open(&walker, path, OpenFlags(OpenFlags::WRONLY), 0)?;
+    file.write(&mut content.as_bytes()).map(drop)
+}
+
+/// `/etc/hostname`, `/etc/hosts`, `/etc/resolv.conf` as docker writes them, where the image has none.
+///
+/// # Errors
+/// `ENOTDIR` if `/etc` is something else.
+pub fn name_machine(vfs: &Vfs, hostname: &str) -> Result<()> {
+    directory(vfs, b"/etc")?;
+    put_file(vfs, b"/etc/hostname", &format!("{hostname}\n"))?;
+    let local = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\nff00::\tip6-mcastprefix\n\
+                 ff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n";
+    put_file(vfs, b"/etc/hosts", &format!("{local}127.0.1.1\t{hostname}\n"))?;
+    put_file(vfs, b"/etc/resolv.conf", "nameserver 127.0.0.1\n")
 }
 
 /// `/dev` as container runtimes make it (OCI runtime specification, "Default Devices"), and what they mount in it.

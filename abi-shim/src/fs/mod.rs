@@ -14,6 +14,7 @@
 //! | [`lock`] | flock(2) |
 //! | [`pipe`], [`eventfd`], [`epoll`], [`socket`] | pipes and FIFOs, event counters, sets of files, sockets |
 //! | [`boot`] | the tree that a container starts with; a process's root, working directory, umask |
+//! | [`host`] | directories that the host grants |
 //! | [`procfs`], [`sysfs`] | `/proc`, `/sys` |
 //! | [`anon`] | inodes without a place in the tree |
 //!
@@ -29,6 +30,7 @@ pub mod epoll;
 pub mod eventfd;
 pub mod fd_table;
 pub mod file;
+pub mod host;
 pub mod inode;
 pub mod lock;
 pub mod mem;

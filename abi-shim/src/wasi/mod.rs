@@ -6,6 +6,8 @@ pub mod bindings;
 #[cfg(target_arch = "wasm32")]
 pub mod clock;
 #[cfg(target_arch = "wasm32")]
+pub mod directory;
+#[cfg(target_arch = "wasm32")]
 pub mod environment;
 #[cfg(target_arch = "wasm32")]
 pub mod poll;
@@ -16,6 +18,9 @@ mod run;
 #[cfg(target_arch = "wasm32")]
 pub mod stdio;
 
+#[cfg(not(target_arch = "wasm32"))]
+#[path = "directory_native.rs"]
+pub mod directory;
 #[cfg(not(target_arch = "wasm32"))]
 mod native;
 #[cfg(not(target_arch = "wasm32"))]
@@ -36,4 +41,24 @@ pub enum Output {
 pub enum Event {
     /// There is something to read on standard input, or its end.
     Stdin,
+}
+
+/// What the host tells about a file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FileStat {
+    pub kind: hoist_vfs::Kind,
+    /// The same for the same file.
+    pub ino: u64,
+    pub links: u64,
+    pub size: u64,
+    pub access: hoist_vfs::Timestamp,
+    pub modification: hoist_vfs::Timestamp,
+    pub change: hoist_vfs::Timestamp,
+}
+
+/// An entry of a directory of the host.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Entry {
+    pub name: String,
+    pub kind: hoist_vfs::Kind,
 }

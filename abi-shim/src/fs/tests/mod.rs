@@ -1,7 +1,9 @@
 //! The tree over a ROM that hoist-vfs packed.
 
 mod content;
+mod host;
 mod names;
+mod proc;
 
 use std::rc::Rc;
 
