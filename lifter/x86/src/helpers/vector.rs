@@ -46,6 +46,7 @@ pub fn mmx_write(cpu: &mut CpuState, _: &mut impl Memory, n: u32, value: u64) {
 /// EMMS: marks all x87 registers as free.
 pub fn mmx_empty(cpu: &mut CpuState, _: &mut impl Memory) {
     cpu.x87.in_use = 0;
+    cpu.x87.top = 0;
 }
 
 pub fn mxcsr_read(cpu: &mut CpuState, _: &mut impl Memory) -> u32 {

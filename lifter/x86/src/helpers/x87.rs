@@ -319,11 +319,10 @@ pub enum Action {
     IncrementTop,
     Initialize,
     ClearExceptions,
-    EmptyAll,
 }
 
 impl Action {
-    const ALL: [Action; 23] = {
+    const ALL: [Action; 22] = {
         use Action::*;
         [
             ChangeSign,
@@ -348,7 +347,6 @@ impl Action {
             IncrementTop,
             Initialize,
             ClearExceptions,
-            EmptyAll,
         ]
     };
 }
@@ -400,7 +398,6 @@ pub fn execute(cpu: &mut CpuState, _: &mut impl Memory, action: u32) {
             fpu.status &= !(status::EXCEPTIONS | status::STACK_FAULT);
             fpu.summarize();
         }
-        Action::EmptyAll => fpu.in_use = 0,
     }
 }
 

@@ -11,7 +11,11 @@ use crate::ir::{BinOp, LoadOp, StoreOp, Value};
 use crate::reg::Reg;
 
 pub fn row(mnemonic: M) -> Option<Row> {
-    moves(mnemonic).or_else(|| arithmetic(mnemonic)).or_else(|| comparisons(mnemonic)).or_else(|| control(mnemonic)).or_else(|| images(mnemonic))
+    moves(mnemonic)
+        .or_else(|| arithmetic(mnemonic))
+        .or_else(|| comparisons(mnemonic))
+        .or_else(|| control(mnemonic))
+        .or_else(|| images(mnemonic))
 }
 
 fn moves(mnemonic: M) -> Option<Row> {
@@ -236,7 +240,6 @@ fn control(mnemonic: M) -> Option<Row> {
         M::Fnclex | M::Fclex => |b, _| execute(b, Action::ClearExceptions),
         M::Fdecstp => |b, _| execute(b, Action::DecrementTop),
         M::Fincstp => |b, _| execute(b, Action::IncrementTop),
-        M::Emms | M::Femms => |b, _| execute(b, Action::EmptyAll),
         // The one place where a pending exception is raised.
         M::Wait => |b, _| {
             let status = b.helper(Helper::X87StatusRead, &[]);
@@ -259,8 +262,18 @@ fn images(mnemonic: M) -> Option<Row> {
         M::Fxsave | M::Fxsave64 => fast_save,
         M::Fxrstor | M::Fxrstor64 => fast_restore,
         // CPUID does not announce XSAVE.
-        M::Xsave | M::Xsave64 | M::Xsavec | M::Xsavec64 | M::Xsaveopt | M::Xsaveopt64 | M::Xsaves | M::Xsaves64 | M::Xrstor
-        | M::Xrstor64 | M::Xrstors | M::Xrstors64 => |b, _| b.exception(Vector::InvalidOpcode),
+        M::Xsave
+        | M::Xsave64
+        | M::Xsavec
+        | M::Xsavec64
+        | M::Xsaveopt
+        | M::Xsaveopt64
+        | M::Xsaves
+        | M::Xsaves64
+        | M::Xrstor
+        | M::Xrstor64
+        | M::Xrstors
+        | M::Xrstors64 => |b, _| b.exception(Vector::InvalidOpcode),
         _ => return None,
     })
 }

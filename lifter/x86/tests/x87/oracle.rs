@@ -1,7 +1,9 @@
 //! One instruction twice: on the processor and in the interpreter.
 
+use std::collections::BTreeSet;
+
 use hoist_x86::helper::Memory;
-use hoist_x86::iced_x86::{Decoder, DecoderOptions, Mnemonic};
+use hoist_x86::iced_x86::{Decoder, DecoderOptions, Mnemonic, OpKind, Register};
 use hoist_x86::interpreter::{Interpreter, Stop};
 use hoist_x86::reg::Reg;
 use hoist_x86::state::{CpuState, X87};
@@ -63,6 +65,32 @@ pub fn encodings() -> impl Iterator<Item = ([u8; 2], Mnemonic)> {
     })
 }
 
+/// Every encoding with an MMX register: some registers, [rsi]; some immediates. MASKMOVQ is not among them: its address is in rdi.
+pub fn mmx_encodings() -> impl Iterator<Item = Vec<u8>> {
+    let opcodes = (0..=0xff).map(|opcode| vec![0x0f, opcode]);
+    let opcodes = opcodes.chain((0..=0xff).map(|opcode| vec![0x0f, 0x38, opcode]));
+    let opcodes = opcodes.chain((0..=0xff).map(|opcode| vec![0x0f, 0x3a, opcode]));
+    // Without prefix, 66H, F2H, F3H, REX.W.
+    let prefixes: [&[u8]; 5] = [&[], &[0x66], &[0xf2], &[0xf3], &[0x48]];
+    let all = opcodes.flat_map(move |opcode| prefixes.map(|prefix| [prefix, &opcode].concat()));
+    let second = [0xd0, 0x16, 0xd5, 0xe5, 0xf5, 0xc0];
+    let all = all.flat_map(move |code| second.map(|mod_rm| [&code[..], &[mod_rm]].concat()));
+    let all = all.flat_map(|code| [0, 1, 7, 0x1b, 0x93].map(|immediate| [&code[..], &[immediate]].concat()));
+    let mut seen = BTreeSet::new();
+    all.filter_map(move |code| {
+        let instr = Decoder::with_ip(64, &code, 0, DecoderOptions::NONE).decode();
+        let mmx = (0..instr.op_count()).any(|n| instr.op_kind(n) == OpKind::Register && instr.op_register(n).is_mm());
+        // The stub uses the other registers.
+        let gprs_are_free = (0..instr.op_count()).filter(|&n| instr.op_kind(n) == OpKind::Register).all(|n| {
+            let register = instr.op_register(n);
+            !register.is_gpr() || register.full_register() == Register::RAX
+        });
+        let wanted = !instr.is_invalid() && mmx && instr.mnemonic() != Mnemonic::Maskmovq && gprs_are_free;
+        let code = code[..instr.len().min(code.len())].to_vec();
+        (wanted && seen.insert(code.clone())).then_some(code)
+    })
+}
+
 /// An instruction, ready to run in both ways.
 pub struct Comparison {
     native: Native,
@@ -108,7 +136,7 @@ impl Comparison {
         data.copy_from_slice(&self.memory.0[DATA as usize..][..DATA_LEN]);
         let mut xmm = [0; 16];
         xmm.copy_from_slice(&cpu.vector[..16]);
-        Case { rflags: cpu.rflags() & STATUS_FLAGS, rax: cpu.int[0], mxcsr: cpu.mxcsr, xmm, data, x87: cpu.x87 }
+        Case { rflags: cpu.rflags() & STATUS_FLAGS, rax: cpu.int[0], mxcsr: cpu.mxcsr & !0x3f, xmm, data, x87: cpu.x87 }
     }
 }
 
@@ -147,6 +175,7 @@ fn from_image(image: &Image) -> Case {
         x87.sign_exponent[n] = word(40 + 16 * i);
     }
     let xmm = std::array::from_fn(|n| u128::from_le_bytes(image.0[160 + 16 * n..][..16].try_into().unwrap()));
-    let mxcsr = u32::from(word(24)) | u32::from(word(26)) << 16;
+    // SSE's exception flags are not modelled.
+    let mxcsr = u32::from(word(24)) & !0x3f;
     Case { x87, rflags: 0, rax: 0, mxcsr, xmm, data: [0; DATA_LEN] }
 }

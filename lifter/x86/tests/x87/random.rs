@@ -45,7 +45,7 @@ impl Random {
         let sign = (self.next() as u16) & 0x8000;
         let bits = self.bits();
         let normal = bits | 1 << 63;
-        let (exponent, significand) = match self.below(24) {
+        let (exponent, significand) = match self.below(25) {
             0 => (0, 0),
             1 => (0x7fff, 1 << 63),
             2 => (0x7fff, normal | 1 << 62),
@@ -61,6 +61,13 @@ impl Random {
             13 => (0x3fff - 128 + self.below(256) as u16, normal),
             14 => (0x3fff - 1100 + self.below(2200) as u16, normal),
             15 => (self.next() as u16 & 0x7fff, normal),
+            // Near a multiple of π/2.
+            16 => {
+                let product = u128::from(1 + self.below(1 << 20)) * 0x3_243f_6a88_85a3_08d3;
+                let shift = 64 - product.leading_zeros();
+                let nearest = (product >> shift) as u64;
+                (0x3fff + shift as u16 - 2, nearest.saturating_add(self.below(3)).saturating_sub(1) | 1 << 63)
+            }
             _ => (0x3fff - 8 + self.below(16) as u16, normal),
         };
         (sign | exponent, significand)
@@ -129,6 +136,21 @@ impl Random {
         x87.status = self.next() as u16 & (0x4740 | masks);
         let rflags = self.next() & 0x8d5 | 2;
         Case { x87, rflags, rax: 0, mxcsr: 0x1f80, xmm: [0; 16], data: self.data() }
+    }
+
+    /// A case whose registers are random throughout: what MMX instructions work on.
+    pub fn mmx_case(&mut self) -> Case {
+        let mut case = self.image_case();
+        for n in 0..8 {
+            case.x87.significand[n] = match self.below(4) {
+                // Small shift counts; lanes that saturate.
+                0 => self.below(70),
+                1 => self.bits() & 0xff7f_ff7f_ff7f_ff7f | 0x0080_0000_8000_0000,
+                _ => self.bits(),
+            };
+        }
+        case.x87.control |= 0x3f;
+        case
     }
 
     /// A case whose memory and vector registers are random throughout; bytes 24…27 are a valid MXCSR.

@@ -1,6 +1,6 @@
 //! What surrounds one operation: the control word that it obeys, the exceptions that it raises (SDM vol. 1, §4.9 and §8.5), and rounding.
 
-use super::number::{Class, F80, INTEGER_BIT, MAX_EXPONENT, MIN_EXPONENT, BIAS};
+use super::number::{BIAS, Class, F80, INTEGER_BIT, MAX_EXPONENT, MIN_EXPONENT};
 use crate::helpers::float::Rounding;
 
 /// Bits of the status word (SDM vol. 1, figure 8-4).
@@ -53,7 +53,10 @@ impl Format {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Rounded {
     /// significand / 2⁶³ × 2^exponent; the integer bit is clear in denormals (of the smallest exponent) and zero.
-    Finite { exponent: i32, significand: u64 },
+    Finite {
+        exponent: i32,
+        significand: u64,
+    },
     Infinity,
 }
 

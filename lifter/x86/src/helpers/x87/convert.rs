@@ -19,9 +19,7 @@ fn widen(cx: &mut Context, bits: u64, fraction: u32, exponent: u32) -> F80 {
             let shift = significand.leading_zeros();
             F80::normal(negative, 1 - bias - shift as i32, significand << shift)
         }
-        _ if biased == max as i32 => {
-            F80 { sign_exponent: 0x7fff, significand: INTEGER_BIT | significand }.with_sign(negative)
-        }
+        _ if biased == max as i32 => F80 { sign_exponent: 0x7fff, significand: INTEGER_BIT | significand }.with_sign(negative),
         _ => F80::normal(negative, biased - bias, INTEGER_BIT | significand),
     }
 }
@@ -91,7 +89,13 @@ fn to_integer(cx: &mut Context, x: F80, rounding: Rounding, limit: u64, twos_com
 pub fn to_signed(cx: &mut Context, x: F80, rounding: Rounding, bits: u32) -> i64 {
     let limit = i64::MAX as u64 >> (64 - bits);
     match to_integer(cx, x, rounding, limit, true) {
-        Some((negative, size)) => if negative { (size as i64).wrapping_neg() } else { size as i64 },
+        Some((negative, size)) => {
+            if negative {
+                (size as i64).wrapping_neg()
+            } else {
+                size as i64
+            }
+        }
         None => i64::MIN >> (64 - bits),
     }
 }
