@@ -174,6 +174,10 @@ fn emit(func: &Func, marks: &[Need], flags_wanted: u8) -> Code {
             }
         }
     }
+    if slots.is_empty() {
+        // Helpers without operands name slot 0 for them.
+        slots.push(0);
+    }
     let slot = |value: Value| slot_of[func.resolve(value).0 as usize];
     let mut parts = Vec::new();
     for block in &func.blocks {
