@@ -1,6 +1,5 @@
 //! Files that appear only when they are complete.
 
-use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
@@ -29,7 +28,7 @@ impl<'p> Output<'p> {
                 return Err(io::ErrorKind::IsADirectory.into());
             }
             let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            NamedTempFile::with_prefix_in(".hoist-", dir)
+            temporary(dir)
         };
         let file = create().map_err(|source| error(path, source))?;
         Ok(Output { path, file: BufWriter::with_capacity(1 << 20, file) })
@@ -45,7 +44,6 @@ impl<'p> Output<'p> {
             let file = self.file.into_inner().map_err(|error| error.into_error())?;
             // A full disk may show no earlier than here.
             file.as_file().sync_all()?;
-            set_mode(&file)?;
             let len = file.as_file().metadata()?.len();
             file.persist(path).map_err(|error| error.error)?;
             Ok(len)
@@ -68,17 +66,41 @@ fn error(path: &Path, source: io::Error) -> OutputError {
     OutputError { path: path.display().to_string(), source }
 }
 
-/// Temporary files are private; the result has the mode of any new file.
-#[cfg(unix)]
-fn set_mode(file: &NamedTempFile) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    // The umask can only be read by creating a file.
-    let dir = file.path().parent().unwrap_or(Path::new("."));
-    let probe = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o666)).tempfile_in(dir)?;
-    file.as_file().set_permissions(probe.as_file().metadata()?.permissions())
+/// A temporary file with the mode of any new file: they are private by default, the umask decides here.
+fn temporary(dir: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".hoist-");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(dir)
 }
 
-#[cfg(not(unix))]
-fn set_mode(_: &NamedTempFile) -> io::Result<()> {
-    Ok(())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_appears_only_when_it_is_finished() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("out");
+        let mut abandoned = Output::create(&path).expect("a file");
+        abandoned.write_all(b"half").expect("space");
+        drop(abandoned);
+        assert_eq!(std::fs::read_dir(dir.path()).expect("the directory").count(), 0);
+        let mut whole = Output::create(&path).expect("a file");
+        whole.write_all(b"whole").expect("space");
+        assert!(!path.exists());
+        assert_eq!(whole.finish().expect("success"), 5);
+        assert_eq!(std::fs::read(&path).expect("the file"), b"whole");
+        assert_eq!(std::fs::read_dir(dir.path()).expect("the directory").count(), 1);
+    }
+
+    #[test]
+    fn a_bad_place_is_an_error_that_names_it() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let nowhere = dir.path().join("no/such");
+        let error = |path: &Path| Output::create(path).map(drop).expect_err("an error").to_string();
+        assert!(error(&nowhere).ends_with("no/such: No such file or directory (os error 2)"));
+        assert!(error(dir.path()).ends_with("is a directory"));
+    }
 }

@@ -50,7 +50,7 @@ impl Cache {
             compiling();
             return Component::new(engine, fs::read(file).map_err(read)?).map_err(compile_error(file));
         };
-        let entry = dir.join(format!("{}.cwasm", key(engine, file).map_err(read)?));
+        let entry = dir.join(format!("{}.cwasm", key(engine, file, dir).map_err(read)?));
         // A damaged entry, or one from a wasmtime that hashes its settings alike, is replaced.
         if entry.exists()
             && let Ok(component) = deserialize(engine, &entry)
@@ -77,7 +77,12 @@ fn compile_error(file: &Path) -> impl FnOnce(wasmtime::Error) -> CacheError {
 fn write(output: &Path, bytes: &[u8]) -> io::Result<()> {
     let dir = output.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(dir)?;
-    let mut file = tempfile::NamedTempFile::new_in(dir)?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".hoist-");
+    // As any new file: temporary ones are private otherwise.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(dir)?;
     file.write_all(bytes)?;
     file.persist(output).map(drop).map_err(|error| error.error)
 }
@@ -98,17 +103,58 @@ fn deserialize(engine: &Engine, file: &Path) -> wasmtime::Result<Component> {
 }
 
 /// The name of the entry for a file's content.
-fn key(engine: &Engine, file: &Path) -> io::Result<String> {
-    let mut content = Content(Sha256::new());
-    engine.precompile_compatibility_hash().hash(&mut content);
-    io::copy(&mut File::open(file)?, &mut content.0)?;
-    Ok(content.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+fn key(engine: &Engine, file: &Path, dir: &Path) -> io::Result<String> {
+    let mut state = Feed(Sha256::new());
+    engine.precompile_compatibility_hash().hash(&mut state);
+    state.0.update(content_digest(file, dir)?);
+    Ok(hex(&state.0.finalize()))
 }
 
-/// SHA-256 as what `Hash` feeds.
-struct Content(Sha256);
+/// SHA-256 of a file's content. It is remembered for as long as the file does not change, by what git too takes for a
+/// sign of change: a large component starts as fast as a small one.
+fn content_digest(file: &Path, dir: &Path) -> io::Result<Vec<u8>> {
+    let mut open = File::open(file)?;
+    let note = identity(&open)?.map(|identity| dir.join("digests").join(hex(&Sha256::digest(identity))));
+    if let Some(digest) = note.as_ref().and_then(|note| fs::read(note).ok()).filter(|digest| digest.len() == 32) {
+        return Ok(digest);
+    }
+    let mut state = Sha256::new();
+    io::copy(&mut open, &mut state)?;
+    let digest = state.finalize().to_vec();
+    if let Some(note) = note {
+        // A note that cannot be kept costs time, not correctness.
+        let _ = write(&note, &digest);
+    }
+    Ok(digest)
+}
 
-impl Hasher for Content {
+/// Device, inode, length and times of a file; `None` if it changed so recently that another change might not show.
+#[cfg(unix)]
+fn identity(file: &File) -> io::Result<Option<String>> {
+    use std::os::unix::fs::MetadataExt;
+    use std::time::{Duration, SystemTime};
+    /// Coarser than any file system's clock in use.
+    const SETTLED: Duration = Duration::from_secs(2);
+    let stat = file.metadata()?;
+    let changed = SystemTime::UNIX_EPOCH + Duration::new(stat.ctime().max(0) as u64, 0);
+    let settled = SystemTime::now().duration_since(changed).is_ok_and(|age| age > SETTLED);
+    let times = [stat.mtime(), stat.mtime_nsec(), stat.ctime(), stat.ctime_nsec()];
+    Ok(settled.then(|| format!("{} {} {} {times:?}", stat.dev(), stat.ino(), stat.size())))
+}
+
+#[cfg(not(unix))]
+fn identity(_: &File) -> io::Result<Option<String>> {
+    Ok(None)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// SHA-256 over what `Hash` feeds.
+struct Feed(Sha256);
+
+impl Hasher for Feed {
     fn write(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
