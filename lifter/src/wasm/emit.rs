@@ -184,9 +184,19 @@ impl Emitter<'_> {
         match self.flow.nodes[node as usize] {
             Node::Entry => self.entry(node),
             Node::Dispatch => {
-                self.code.op(Instruction::LocalGet(LABEL));
+                // Label 0, the natural header, is where every iteration but the first comes.
                 let succs = self.flow.succs[node as usize].clone();
-                self.table(&succs[1..], succs[0], 1);
+                let natural = self.branch_depth(succs[0]);
+                self.code.op(Instruction::LocalGet(LABEL));
+                self.code.op(Instruction::I32Eqz);
+                self.code.op(Instruction::BrIf(natural));
+                match succs[1..] {
+                    [other] => self.go(node, other),
+                    _ => {
+                        self.code.op(Instruction::LocalGet(LABEL));
+                        self.table(&succs[2..], succs[1], 2);
+                    }
+                }
             }
             Node::Stub { from, edge } => {
                 let term = self.unit.func.block(from).term.as_ref().expect("blocks have terminators");

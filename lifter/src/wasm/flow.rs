@@ -2,7 +2,7 @@
 //!
 //! A loop that can be entered in several places (because it holds resume points, or because the guest's code is so) gets a
 //! *dispatch* node as its only header: whoever enters sets a label variable first, and the dispatch node goes on by it
-//! (DESIGN §4). The label costs a constant on the way in, and a `br_table` per iteration, in such loops only.
+//! (DESIGN §4). The label costs a constant on the way in, and a test per iteration, in such loops only.
 
 use hoist_x86::ir::{BlockId, Exit, Term};
 
@@ -120,10 +120,13 @@ impl Flow {
         let mut targets = vec![natural];
         targets.extend(entered.iter().copied().filter(|&n| n != natural));
         let dispatch = self.nodes.len() as u32;
-        for succs in &mut self.succs {
+        for (from, succs) in self.succs.iter_mut().enumerate() {
+            let is_inside = part[from] == id;
             for succ in succs {
-                if let Some(label) = targets.iter().position(|&t| t == succ.to) {
-                    *succ = Succ { to: dispatch, label: Some(label as u32) };
+                match targets.iter().position(|&t| t == succ.to) {
+                    // From inside only the way to the natural header goes round the loop: what comes back from a call goes on at once.
+                    Some(label) if !is_inside || label == 0 => *succ = Succ { to: dispatch, label: Some(label as u32) },
+                    _ => {}
                 }
             }
         }
