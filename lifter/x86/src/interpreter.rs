@@ -251,6 +251,7 @@ impl Code {
 }
 
 /// Sets the parameters of the block that an edge goes to, all at once.
+#[inline]
 fn pass_arguments(edge: &Edge, parts: &[Part], slots: &mut [u128]) {
     if edge.args.is_empty() {
         return;

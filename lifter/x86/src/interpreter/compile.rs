@@ -1,7 +1,7 @@
 //! IR of a few guest instructions → steps that run quickly.
 //!
-//! Three things make the difference to running the IR as it is: registers are forwarded within a block, values that nobody uses
-//! go, and the status flags, which end almost every block and are almost never read by the next, are a *tail* of
+//! Four things make the difference to running the IR as it is: registers are forwarded within a block, values that nobody uses
+//! go, conversions that only narrow a slot's meaning cost nothing, and the status flags, which end almost every block and are almost never read by the next, are a *tail* of
 //! steps that runs only if the following block wants them (the caller decides, see [`Code::flags_wanted`]).
 
 use alloc::boxed::Box;
@@ -24,6 +24,7 @@ pub fn compile(mut func: Func) -> Code {
     for id in 0..func.blocks.len() {
         forward_registers(&mut func, id);
     }
+    drop_narrowing(&mut func);
     let wanted = flags_live_at_entry(&func);
     for (id, &live) in flags_live_at_exit(&func, &wanted).iter().enumerate() {
         drop_dead_flags(&mut func, id, live);
@@ -57,6 +58,30 @@ fn forward_registers(func: &mut Func, id: usize) {
                 if written[reg.index()] { Inst::Nop } else { Inst::SetReg(reg, func.resolve(new)) };
             written[reg.index()] = true;
         }
+    }
+}
+
+/// Makes narrowing and reinterpreting conversions aliases: whoever uses an i32 reads the low half of its slot.
+fn drop_narrowing(func: &mut Func) {
+    use UnOp::*;
+    for i in 0..func.insts.len() {
+        if let Inst::Un(I32WrapI64 | I32ReinterpretF32 | F32ReinterpretI32 | I64ReinterpretF64 | F64ReinterpretI64, a) = func.insts[i] {
+            let a = func.resolve(a);
+            let source = match *func.inst(a) {
+                Inst::Un(I64ExtendI32U | I64ExtendI32S, half) if func.ty(Value(i as u32)) == Some(Type::I32) => half,
+                _ => a,
+            };
+            func.insts[i] = Inst::Alias(source);
+        }
+    }
+}
+
+/// The half that a 32-bit write of a register stores, extended with zeros: one step instead of two.
+fn written_half(func: &Func, inst: &Inst) -> Option<(Reg, Value)> {
+    let Inst::SetReg(reg, value) = *inst else { return None };
+    match *func.inst(func.resolve(value)) {
+        Inst::Un(UnOp::I64ExtendI32U, half) => Some((reg, func.resolve(half))),
+        _ => None,
     }
 }
 
@@ -149,6 +174,9 @@ fn need(func: &Func, marks: &mut [Need], value: Value, need_: Need) {
         return;
     }
     marks[value.0 as usize] = need_;
+    if let Some((_, half)) = written_half(func, func.inst(value)) {
+        return need(func, marks, half, need_);
+    }
     func.inst(value).for_each_use(|operand| need(func, marks, operand, need_));
 }
 
@@ -179,17 +207,21 @@ fn emit(func: &Func, marks: &[Need], flags_wanted: u8) -> Code {
         slots.push(0);
     }
     let slot = |value: Value| slot_of[func.resolve(value).0 as usize];
+    let step = |value: &Value| match written_half(func, func.inst(*value)) {
+        Some((reg, half)) => Some(Step::SetHalf { index: reg.0, value: slot(half) }),
+        None => Step::new(func.inst(*value), slot_of[value.0 as usize], slot),
+    };
     let mut parts = Vec::new();
     for block in &func.blocks {
         let steps = |which: Need| -> Box<[Step]> {
             let wanted = block.insts.iter().filter(|value| marks[value.0 as usize] == which);
-            wanted.filter_map(|&value| Step::new(func.inst(value), slot_of[value.0 as usize], slot)).collect()
+            wanted.filter_map(step).collect()
         };
         // In blocks that stay inside the function nothing is left for the tail, but a value here may serve a tail elsewhere.
         let (mut main, mut tail) = (steps(Need::Main), steps(Need::Tail));
         if !matches!(block.term, Some(Term::Exit(_))) && !tail.is_empty() {
             let both = block.insts.iter().filter(|value| marks[value.0 as usize] != Need::Nobody);
-            main = both.filter_map(|&value| Step::new(func.inst(value), slot_of[value.0 as usize], slot)).collect();
+            main = both.filter_map(step).collect();
             tail = Box::default();
         }
         let params = block.params.iter().map(|&value| slot(value)).collect();

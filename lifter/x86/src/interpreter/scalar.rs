@@ -1,6 +1,6 @@
 //! Wasm's operations on i32, i64, f32 and f64 (WebAssembly core specification 2.0, §4.3.2 and §4.3.3).
 //!
-//! Values are bits, zero-extended to 128. Vector operations are passed on to [`super::vector`].
+//! Values are bits; what stands above an operand's type is ignored, results are zero-extended to 128. Vector operations are passed on to [`super::vector`].
 
 use super::float::{demote, double, promote, single};
 use super::vector;

@@ -29,6 +29,8 @@ pub enum Step {
     Fill { to: Slot, byte: Slot, len: Slot },
     GetInt { to: Slot, index: u8 },
     SetInt { index: u8, value: Slot },
+    /// The low half of the slot, extended with zeros.
+    SetHalf { index: u8, value: Slot },
     GetReg { to: Slot, reg: Reg },
     SetReg { reg: Reg, value: Slot },
     Helper { helper: Helper, to: Slot, args: [Slot; 4] },
@@ -50,7 +52,7 @@ pub struct Part {
 /// A function, ready to run.
 #[derive(Debug)]
 pub struct Code {
-    /// The values; constants are in place.
+    /// The values; constants are in place. What stands above a value's type is not defined, so users cut it off.
     pub slots: Vec<u128>,
     pub parts: Box<[Part]>,
     /// Status flags that may be read before they are written: bit 0 CF … bit 5 OF.
@@ -143,6 +145,9 @@ pub fn run(steps: &[Step], slots: &mut [u128], cpu: &mut CpuState, memory: &mut 
             }
             Step::GetInt { to, index } => slots[usize::from(to)] = u128::from(cpu.int[usize::from(index)]),
             Step::SetInt { index, value } => cpu.int[usize::from(index)] = slots[usize::from(value)] as u64,
+            Step::SetHalf { index, value } => {
+                cpu.int[usize::from(index)] = u64::from(slots[usize::from(value)] as u32);
+            }
             Step::GetReg { to, reg } => slots[usize::from(to)] = cpu.get(reg),
             Step::SetReg { reg, value } => cpu.set(reg, slots[usize::from(value)]),
             Step::Helper { helper, to, args } => {
