@@ -102,9 +102,10 @@ impl Liveness {
                     End::Call { callee, next } => {
                         live |= callee.and_then(|pc| self.entry.get(&pc)).copied().unwrap_or(self.convention.called);
                         live |= self.convention.called & self.convention.returned;
-                        if self.after.insert(next, live_after(summary, i)) != Some(live_after(summary, i)) {
-                            grown = true;
-                        }
+                        // Functions can share the code behind the call, and then what any of them reads counts: sets only grow, so this ends.
+                        let (more, after) = (live_after(summary, i), self.after.entry(next).or_default());
+                        grown |= more & !*after != 0;
+                        *after |= more;
                         if let Some(returned) = callee.and_then(|pc| self.returned.get_mut(&pc)) {
                             let more = live_after(summary, i) & !self.convention.returned;
                             grown |= more & !*returned != 0;
