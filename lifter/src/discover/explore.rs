@@ -32,6 +32,8 @@ pub(super) struct Explorer<'a> {
     pub stub_jumps: usize,
     /// Addresses of code that instructions mention.
     pub references: Vec<u32>,
+    /// Addresses of data that instructions compute, or index.
+    pub data_references: Vec<u32>,
     noreturn: NoReturn,
     work: Vec<u32>,
 }
@@ -49,6 +51,7 @@ impl<'a> Explorer<'a> {
             indirect_jumps: Vec::new(),
             stub_jumps: 0,
             references: Vec::new(),
+            data_references: Vec::new(),
             work: Vec::new(),
         }
     }
@@ -163,13 +166,15 @@ impl<'a> Explorer<'a> {
         self.code.mark(target, CALLED);
     }
 
-    /// Remembers an address of code that the instruction computes or stores.
+    /// Remembers an address that the instruction computes or stores.
     fn reference(&mut self, instr: &Instruction) {
         let address = if instr.is_ip_rel_memory_operand() {
             if instr.mnemonic() != Mnemonic::Lea {
                 return;
             }
             instr.ip_rel_memory_address()
+        } else if instr.memory_base() == Register::None && instr.memory_index() != Register::None {
+            instr.memory_displacement64()
         } else if self.elf.fixed {
             // Only a program with a fixed address can have addresses as immediates.
             let operand = match instr.mnemonic() {
@@ -184,10 +189,11 @@ impl<'a> Explorer<'a> {
         } else {
             return;
         };
-        if let Ok(address) = u32::try_from(address)
-            && self.elf.is_code(address)
-        {
+        let Ok(address) = u32::try_from(address) else { return };
+        if self.elf.is_code(address) {
             self.references.push(address);
+        } else if self.elf.segment(address).is_some() {
+            self.data_references.push(address);
         }
     }
 

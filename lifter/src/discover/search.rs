@@ -37,6 +37,8 @@ pub(super) struct Search<'a> {
     distrusted: BTreeSet<u32>,
     /// What unknown jumps may lead to.
     guesses: BTreeSet<u32>,
+    /// Where tables and other data begin, as far as instructions refer to them.
+    data: BTreeSet<u32>,
     /// What was last seen of each function with indirect jumps: unchanged functions need no second look.
     seen: BTreeMap<u32, u64>,
     /// The same for guesses.
@@ -58,6 +60,7 @@ impl<'a> Search<'a> {
             unknown: BTreeSet::new(),
             distrusted: BTreeSet::new(),
             guesses: BTreeSet::new(),
+            data: BTreeSet::new(),
             seen: BTreeMap::new(),
             guessed: BTreeMap::new(),
         }
@@ -221,8 +224,8 @@ impl<'a> Search<'a> {
     fn guesses_of(&self, layout: &Layout, function: usize, labels: &BTreeSet<u32>) -> BTreeSet<u32> {
         let pieces: Vec<Piece> = layout.ranges(function).collect();
         let view = self.view(layout, function, labels);
-        let known = self.table_addresses();
-        let finder = Finder { elf: self.elf, code: &self.explorer.code, layout, known: &known };
+        let known: BTreeSet<u32> = self.tables.values().map(|table| table.address).collect();
+        let finder = Finder { elf: self.elf, code: &self.explorer.code, layout, data: &self.data };
         let mut guesses = BTreeSet::new();
         for instr in view.instrs.iter().filter(|instr| instr.is_ip_rel_memory_operand()) {
             let Ok(address) = u32::try_from(instr.ip_rel_memory_address()) else { continue };
@@ -252,10 +255,6 @@ impl<'a> Search<'a> {
         View::new(&self.explorer.code, layout.ranges(function), layout.entry(function), &ways, self.elf.go)
     }
 
-    fn table_addresses(&self) -> BTreeSet<u32> {
-        self.tables.values().map(|table| table.address).collect()
-    }
-
     /// Looks for a table at each indirect jump of the functions that changed. `true` if anything is new.
     fn find_tables(&mut self, layout: &Layout) -> bool {
         let mut functions: BTreeMap<usize, BTreeSet<u32>> = BTreeMap::new();
@@ -264,7 +263,7 @@ impl<'a> Search<'a> {
                 functions.entry(function).or_default().insert(pc);
             }
         }
-        let known = self.table_addresses();
+        self.data.extend(self.explorer.data_references.drain(..));
         let labels = self.labels(layout);
         let mut found = BTreeMap::new();
         let mut unknown = BTreeSet::new();
@@ -279,7 +278,7 @@ impl<'a> Search<'a> {
             }
             let pieces: Vec<Piece> = layout.ranges(function).collect();
             let view = self.view(layout, function, &labels);
-            let finder = Finder { elf: self.elf, code: &self.explorer.code, layout, known: &known };
+            let finder = Finder { elf: self.elf, code: &self.explorer.code, layout, data: &self.data };
             let Some(mut values) = Values::new(self.elf, &view) else { continue };
             for node in 0..view.nodes.len() {
                 let pc = view.last(node).ip() as u32;

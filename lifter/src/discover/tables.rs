@@ -58,8 +58,8 @@ pub(super) struct Finder<'a> {
     pub elf: &'a Elf<'a>,
     pub code: &'a Code<'a>,
     pub layout: &'a Layout,
-    /// Addresses of all tables found before: where one begins, no other goes on.
-    pub known: &'a BTreeSet<u32>,
+    /// Where data begins that instructions refer to: no table goes on there.
+    pub data: &'a BTreeSet<u32>,
 }
 
 impl Finder<'_> {
@@ -143,7 +143,7 @@ impl Finder<'_> {
         for index in 0..most.min(MOST_ENTRIES) as u32 {
             let Some((place, target)) = self.entry(address, entry, index) else { break };
             let part = || self.layout.find(target).is_some_and(|piece| self.layout.pieces[piece].part);
-            let ends = !exact && (!inside(target) && !part() || index > 0 && self.known.contains(&place));
+            let ends = !exact && (!inside(target) && !part() || index > 0 && self.data.contains(&place));
             if ends || self.code.is_inside_instruction(target) {
                 break;
             }
