@@ -102,9 +102,9 @@ impl Interpreter {
     /// noticed without it.
     pub fn invalidate(&mut self, range: Range<u32>) {
         for entry in &mut self.cache {
-            let gone = entry.as_ref().is_some_and(|block| {
-                block.pc < range.end && block.pc.saturating_add(block.bytes.len() as u32) > range.start
-            });
+            let gone = entry
+                .as_ref()
+                .is_some_and(|block| block.pc < range.end && block.pc.saturating_add(block.bytes.len() as u32) > range.start);
             if gone {
                 *entry = None;
             }

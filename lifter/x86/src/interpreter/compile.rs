@@ -54,8 +54,7 @@ fn forward_registers(func: &mut Func, id: usize) {
     let mut written = [false; Reg::COUNT];
     for &value in insts.iter().rev() {
         if let Inst::SetReg(reg, new) = *func.inst(value) {
-            func.insts[value.0 as usize] =
-                if written[reg.index()] { Inst::Nop } else { Inst::SetReg(reg, func.resolve(new)) };
+            func.insts[value.0 as usize] = if written[reg.index()] { Inst::Nop } else { Inst::SetReg(reg, func.resolve(new)) };
             written[reg.index()] = true;
         }
     }
@@ -65,7 +64,9 @@ fn forward_registers(func: &mut Func, id: usize) {
 fn drop_narrowing(func: &mut Func) {
     use UnOp::*;
     for i in 0..func.insts.len() {
-        if let Inst::Un(I32WrapI64 | I32ReinterpretF32 | F32ReinterpretI32 | I64ReinterpretF64 | F64ReinterpretI64, a) = func.insts[i] {
+        if let Inst::Un(I32WrapI64 | I32ReinterpretF32 | F32ReinterpretI32 | I64ReinterpretF64 | F64ReinterpretI64, a) =
+            func.insts[i]
+        {
             let a = func.resolve(a);
             let source = match *func.inst(a) {
                 Inst::Un(I64ExtendI32U | I64ExtendI32S, half) if func.ty(Value(i as u32)) == Some(Type::I32) => half,
@@ -142,8 +143,7 @@ enum Need {
 
 /// Is it a write of a status flag right before the function is left?
 fn is_tail_root(func: &Func, block: &Block, value: Value) -> bool {
-    matches!(block.term, Some(Term::Exit(_)))
-        && matches!(func.inst(value), Inst::SetReg(reg, _) if reg.is_status_flag())
+    matches!(block.term, Some(Term::Exit(_))) && matches!(func.inst(value), Inst::SetReg(reg, _) if reg.is_status_flag())
 }
 
 fn mark(func: &Func) -> Vec<Need> {

@@ -135,18 +135,7 @@ macro_rules! format {
     };
 }
 
-format!(
-    single,
-    u32,
-    f32,
-    0x0040_0000,
-    0xffc0_0000,
-    libm::sqrtf,
-    libm::ceilf,
-    libm::floorf,
-    libm::truncf,
-    libm::rintf
-);
+format!(single, u32, f32, 0x0040_0000, 0xffc0_0000, libm::sqrtf, libm::ceilf, libm::floorf, libm::truncf, libm::rintf);
 format!(
     double,
     u64,

@@ -16,24 +16,96 @@ pub type Slot = u16;
 /// One instruction of the IR; constants are not steps.
 #[derive(Clone, Copy, Debug)]
 pub enum Step {
-    Un { op: UnOp, to: Slot, a: Slot },
-    Bin { op: BinOp, to: Slot, a: Slot, b: Slot },
-    Select { to: Slot, cond: Slot, yes: Slot, no: Slot },
-    Extract { shape: Shape, lane: u8, to: Slot, vector: Slot },
-    Replace { shape: Shape, lane: u8, to: Slot, vector: Slot, value: Slot },
-    Shuffle { to: Slot, a: Slot, b: Slot, lanes: [u8; 16] },
-    Bitselect { to: Slot, a: Slot, b: Slot, mask: Slot },
-    Load { op: LoadOp, to: Slot, addr: Slot, disp: i32 },
-    Store { op: StoreOp, addr: Slot, value: Slot, disp: i32 },
-    Copy { to: Slot, from: Slot, len: Slot },
-    Fill { to: Slot, byte: Slot, len: Slot },
-    GetInt { to: Slot, index: u8 },
-    SetInt { index: u8, value: Slot },
+    Un {
+        op: UnOp,
+        to: Slot,
+        a: Slot,
+    },
+    Bin {
+        op: BinOp,
+        to: Slot,
+        a: Slot,
+        b: Slot,
+    },
+    Select {
+        to: Slot,
+        cond: Slot,
+        yes: Slot,
+        no: Slot,
+    },
+    Extract {
+        shape: Shape,
+        lane: u8,
+        to: Slot,
+        vector: Slot,
+    },
+    Replace {
+        shape: Shape,
+        lane: u8,
+        to: Slot,
+        vector: Slot,
+        value: Slot,
+    },
+    Shuffle {
+        to: Slot,
+        a: Slot,
+        b: Slot,
+        lanes: [u8; 16],
+    },
+    Bitselect {
+        to: Slot,
+        a: Slot,
+        b: Slot,
+        mask: Slot,
+    },
+    Load {
+        op: LoadOp,
+        to: Slot,
+        addr: Slot,
+        disp: i32,
+    },
+    Store {
+        op: StoreOp,
+        addr: Slot,
+        value: Slot,
+        disp: i32,
+    },
+    Copy {
+        to: Slot,
+        from: Slot,
+        len: Slot,
+    },
+    Fill {
+        to: Slot,
+        byte: Slot,
+        len: Slot,
+    },
+    GetInt {
+        to: Slot,
+        index: u8,
+    },
+    SetInt {
+        index: u8,
+        value: Slot,
+    },
     /// The low half of the slot, extended with zeros.
-    SetHalf { index: u8, value: Slot },
-    GetReg { to: Slot, reg: Reg },
-    SetReg { reg: Reg, value: Slot },
-    Helper { helper: Helper, to: Slot, args: [Slot; 4] },
+    SetHalf {
+        index: u8,
+        value: Slot,
+    },
+    GetReg {
+        to: Slot,
+        reg: Reg,
+    },
+    SetReg {
+        reg: Reg,
+        value: Slot,
+    },
+    Helper {
+        helper: Helper,
+        to: Slot,
+        args: [Slot; 4],
+    },
 }
 
 /// A block of the IR.
@@ -117,8 +189,7 @@ pub fn run(steps: &[Step], slots: &mut [u128], cpu: &mut CpuState, memory: &mut 
                 slots[usize::from(to)] = vector::extract(shape, lane, slots[usize::from(vector)]);
             }
             Step::Replace { shape, lane, to, vector, value } => {
-                slots[usize::from(to)] =
-                    vector::replace(shape, lane, slots[usize::from(vector)], slots[usize::from(value)]);
+                slots[usize::from(to)] = vector::replace(shape, lane, slots[usize::from(vector)], slots[usize::from(value)]);
             }
             Step::Shuffle { to, a, b, ref lanes } => {
                 slots[usize::from(to)] = vector::shuffle(slots[usize::from(a)], slots[usize::from(b)], lanes);

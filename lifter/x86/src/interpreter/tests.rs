@@ -4,6 +4,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::*;
+use crate::ir::BlockId;
 use crate::reg::Reg;
 use crate::verify::verify;
 
@@ -52,7 +53,7 @@ impl Machine {
         self.cpu.get(reg) as u64
     }
 
-    /// Runs to the end of the code (UD2 is appended nowhere: a HLT or other event ends it).
+    /// Runs from the first instruction to an event, or for 10,000 blocks.
     fn run(&mut self) -> Stop {
         let mut budget = 10_000;
         self.interpreter.run(&mut self.cpu, &mut self.ram, CODE, |_| {
@@ -92,8 +93,6 @@ fn execute(code: &[u8], setup: &[(Reg, u64)]) -> Machine {
     machine
 }
 
-use crate::ir::BlockId;
-
 #[test]
 fn moves_and_widths() {
     // mov eax, 1; mov ah, 2; mov ax, 0x1234 (after mov rbx, -1; mov bl, 0x11; mov ebx, ebx)
@@ -112,12 +111,9 @@ fn moves_and_widths() {
 #[test]
 fn flags_of_addition() {
     // add al, bl
-    for (a, b, result, flags) in [
-        (0x7f, 1, 0x80, OF | SF | AF),
-        (0xff, 1, 0, CF | ZF | PF | AF),
-        (0x80, 0x80, 0, CF | ZF | PF | OF),
-        (1, 2, 3, PF),
-    ] {
+    for (a, b, result, flags) in
+        [(0x7f, 1, 0x80, OF | SF | AF), (0xff, 1, 0, CF | ZF | PF | AF), (0x80, 0x80, 0, CF | ZF | PF | OF), (1, 2, 3, PF)]
+    {
         let m = execute(&[0x00, 0xd8], &[(Reg::RAX, a), (Reg::RBX, b)]);
         assert_eq!(m.get(Reg::RAX), result);
         assert_eq!(m.flags(), flags, "{a:#x} + {b:#x}");
@@ -243,10 +239,7 @@ fn calls_and_loops() {
 #[test]
 fn flags_cross_blocks() {
     // cmp eax, ebx; jmp +0; setl cl; setb dl
-    let m = execute(
-        &[0x39, 0xd8, 0xeb, 0x00, 0x0f, 0x9c, 0xc1, 0x0f, 0x92, 0xc2],
-        &[(Reg::RAX, 0xffff_ffff), (Reg::RBX, 1)],
-    );
+    let m = execute(&[0x39, 0xd8, 0xeb, 0x00, 0x0f, 0x9c, 0xc1, 0x0f, 0x92, 0xc2], &[(Reg::RAX, 0xffff_ffff), (Reg::RBX, 1)]);
     assert_eq!((m.get(Reg::RCX), m.get(Reg::RDX)), (1, 0));
     // mov [mem], then compare memory, change it, jump: the flags are of the old value
     // cmp dword [rbx], 5; mov dword [rbx], 6; jmp +0; sete al
@@ -254,6 +247,77 @@ fn flags_cross_blocks() {
     m.ram.store(DATA, 5u32.to_le_bytes());
     m.set(Reg::RBX, u64::from(DATA)).run();
     assert_eq!(m.get(Reg::RAX), 1);
+}
+
+#[test]
+fn flags_as_a_whole() {
+    // popfq takes status flags and DF, nothing else; pushfq shows bit 1 and IF
+    let m = execute(&[0x50, 0x9d, 0x9c, 0x5b], &[(Reg::RAX, u64::MAX)]);
+    assert_eq!(m.get(Reg::RBX), 0xed7 & !0x100);
+    // sahf, lahf: all but OF
+    let m = execute(&[0x9e, 0xb4, 0, 0x9f], &[(Reg::RAX, 0xffff)]);
+    assert_eq!(m.get(Reg::RAX), 0xd7ff);
+    assert_eq!(m.flags(), CF | PF | AF | ZF | SF);
+}
+
+#[test]
+fn frames() {
+    // enter 16, 0; leave
+    let m = execute(&[0xc8, 16, 0, 0, 0x48, 0x89, 0xe0, 0xc9], &[(Reg::RBP, 0x1234)]);
+    assert_eq!((m.get(Reg::RAX), m.get(Reg::RSP), m.get(Reg::RBP)), (STACK - 24, STACK, 0x1234));
+    // enter 0, 2 copies one pointer of the display and adds its own
+    let mut m = Machine::new(&[0xc8, 0, 0, 2, 0x0f, 0x0b]);
+    m.ram.store(DATA - 8, 0x5555u64.to_le_bytes());
+    m.set(Reg::RBP, u64::from(DATA)).run();
+    let stack = [8, 16, 24].map(|down| u64::from_le_bytes(m.ram.load(STACK as u32 - down)));
+    assert_eq!(stack, [u64::from(DATA), 0x5555, STACK - 8]);
+    assert_eq!((m.get(Reg::RBP), m.get(Reg::RSP)), (STACK - 8, STACK - 24));
+}
+
+#[test]
+fn operands_are_read_before_the_stack_moves() {
+    // push [rsp]; pop [rsp + 8] addresses with the rsp after it; push rsp; pop rsp
+    let mut m = Machine::new(&[0xff, 0x34, 0x24, 0x8f, 0x44, 0x24, 0x08, 0x54, 0x5c, 0x0f, 0x0b]);
+    m.ram.store(STACK as u32, 7u64.to_le_bytes());
+    m.run();
+    assert_eq!(u64::from_le_bytes(m.ram.load(STACK as u32 + 8)), 7);
+    assert_eq!(m.get(Reg::RSP), STACK);
+    // call [rsp - 8] reads the target before the return address overwrites it
+    let mut m = Machine::new(&[0xff, 0x54, 0x24, 0xf8]);
+    m.ram.store(STACK as u32 - 8, u64::from(CODE + 64).to_le_bytes());
+    m.ram.store(CODE + 64, [0xccu8]);
+    assert_eq!(m.run(), Stop::Exception { vector: Vector::Breakpoint, at: CODE + 65 });
+}
+
+#[test]
+fn segments() {
+    // mov rax, fs:[8]; lea rcx, fs:[rdx + 8] ignores the base; xlat; mov ebx, cs
+    let mut m = Machine::new(&[0x64, 0x48, 0x8b, 0x04, 0x25, 8, 0, 0, 0, 0x64, 0x48, 0x8d, 0x4a, 8, 0x8c, 0xcb, 0x0f, 0x0b]);
+    m.ram.store(DATA + 8, 42u64.to_le_bytes());
+    m.set(Reg::FS_BASE, u64::from(DATA)).set(Reg::RDX, 100).run();
+    assert_eq!([m.get(Reg::RAX), m.get(Reg::RCX), m.get(Reg::RBX)], [42, 108, 0x33]);
+    let mut m = Machine::new(&[0xd7, 0x0f, 0x0b]);
+    m.ram.store(DATA + 0xff, [9u8]);
+    m.set(Reg::RBX, u64::from(DATA)).set(Reg::RAX, 0x1_00ff).run();
+    assert_eq!(m.get(Reg::RAX), 0x1_0009);
+}
+
+#[test]
+fn what_a_process_may_not_do() {
+    for (code, vector) in [
+        (&[0xf4][..], Vector::GeneralProtection),
+        (&[0x0f, 0x30], Vector::GeneralProtection),
+        (&[0xcd, 0x80], Vector::GeneralProtection),
+        (&[0x0f, 0x20, 0xc0], Vector::GeneralProtection),
+        (&[0x0f, 0x34], Vector::InvalidOpcode),
+        (&[0x0f, 0x01, 0xd0], Vector::InvalidOpcode),
+        (&[0x0f, 0xc7, 0xf0], Vector::InvalidOpcode),
+    ] {
+        assert_eq!(Machine::new(code).run(), Stop::Exception { vector, at: CODE }, "{code:x?}");
+    }
+    // cmpxchg16b [rbx] wants an aligned operand
+    let stop = Machine::new(&[0x48, 0x0f, 0xc7, 0x0b]).set(Reg::RBX, u64::from(DATA) + 8).run();
+    assert_eq!(stop, Stop::Exception { vector: Vector::GeneralProtection, at: CODE });
 }
 
 #[test]

@@ -289,8 +289,8 @@ pub fn binary(op: BinOp, a: u128, b: u128) -> u128 {
         F64x2Max => zip(a, b, double::max),
         F64x2PMin => zip(a, b, double::pmin),
         F64x2PMax => zip(a, b, double::pmax),
-        I8x16Shl | I8x16ShrS | I8x16ShrU | I16x8Shl | I16x8ShrS | I16x8ShrU | I32x4Shl | I32x4ShrS | I32x4ShrU
-        | I64x2Shl | I64x2ShrS | I64x2ShrU => shift(op, a, b as u32),
+        I8x16Shl | I8x16ShrS | I8x16ShrU | I16x8Shl | I16x8ShrS | I16x8ShrU | I32x4Shl | I32x4ShrS | I32x4ShrU | I64x2Shl
+        | I64x2ShrS | I64x2ShrU => shift(op, a, b as u32),
         _ => compare(op, a, b),
     }
 }

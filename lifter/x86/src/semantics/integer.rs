@@ -39,9 +39,7 @@ pub fn row(mnemonic: Mnemonic) -> Option<Row> {
 
 /// Do the two operands name one register?
 fn same_register(instr: &Instruction) -> bool {
-    instr.op_kind(0) == OpKind::Register
-        && instr.op_kind(1) == OpKind::Register
-        && instr.op_register(0) == instr.op_register(1)
+    instr.op_kind(0) == OpKind::Register && instr.op_kind(1) == OpKind::Register && instr.op_register(0) == instr.op_register(1)
 }
 
 /// ADD, SUB, CMP.
@@ -461,10 +459,12 @@ fn upper_half_is(b: &Builder<'_>, width: Width, extension: Extension) -> bool {
     }
     let source = match *b.func.inst(value) {
         Inst::Bin(BinOp::I64ShrS, full, count) if width == Width::B64 && b.constant(count) == Some(63) => full,
-        Inst::Bin(BinOp::I32ShrS, half, count) if width == Width::B32 && b.constant(count) == Some(31) => match *b.func.inst(half) {
-            Inst::Un(UnOp::I32WrapI64, full) => full,
-            _ => return false,
-        },
+        Inst::Bin(BinOp::I32ShrS, half, count) if width == Width::B32 && b.constant(count) == Some(31) => {
+            match *b.func.inst(half) {
+                Inst::Un(UnOp::I32WrapI64, full) => full,
+                _ => return false,
+            }
+        }
         _ => return false,
     };
     // rax as it is now: read, and not written since.

@@ -289,7 +289,8 @@ fn rotate_65(b: &mut Builder<'_>, old: Value, carry: Value, count: Count, left: 
     let wrapped = b.bin(home, old, one);
     let wrapped = b.bin(home, wrapped, back);
     // CF goes in count − 1 places from the end, and the last bit to leave is the new one.
-    let (enter, leave) = if left { (distance(b, width, count, 1, true), back) } else { (back, distance(b, width, count, 1, true)) };
+    let (enter, leave) =
+        if left { (distance(b, width, count, 1, true), back) } else { (back, distance(b, width, count, 1, true)) };
     let entered = b.bin(I64Shl, carry, enter);
     let left_last = b.bin(I64ShrU, old, leave);
     let cf = b.low_bit(width, left_last);
@@ -315,7 +316,8 @@ fn double_shift(b: &mut Builder<'_>, instr: &Instruction, left: bool) {
     let (res, cf) = match width {
         Width::B64 | Width::B32 => {
             let before = distance(b, width, count, 1, true);
-            let last = if left { b.bin_w(width, I32Rotl, I64Rotl, old, by) } else { b.bin_w(width, I32ShrU, I64ShrU, old, before) };
+            let last =
+                if left { b.bin_w(width, I32Rotl, I64Rotl, old, by) } else { b.bin_w(width, I32ShrU, I64ShrU, old, before) };
             let cf = b.low_bit(width, last);
             (shift_between(b, width, old, filler, count, left), cf)
         }

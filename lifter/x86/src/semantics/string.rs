@@ -35,8 +35,7 @@ struct Form {
 }
 
 fn form(instr: &Instruction) -> Form {
-    let narrow = (0..instr.op_count())
-        .any(|i| matches!(instr.op_kind(i), OpKind::MemoryESEDI | OpKind::MemorySegESI));
+    let narrow = (0..instr.op_count()).any(|i| matches!(instr.op_kind(i), OpKind::MemoryESEDI | OpKind::MemorySegESI));
     Form {
         width: Width::from_bytes(instr.memory_size().size()).unwrap_or(Width::B8),
         narrow,

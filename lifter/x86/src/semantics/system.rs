@@ -30,9 +30,10 @@ pub fn row(mnemonic: Mnemonic) -> Option<Row> {
         Wrfsbase => |b, i| write_base(b, i, Reg::FS_BASE),
         Wrgsbase => |b, i| write_base(b, i, Reg::GS_BASE),
         // Hints, and fences between processors of which there is one. RDSSP changes nothing while shadow stacks are off.
-        Nop | Reservednop | Endbr64 | Endbr32 | Pause | Rdsspd | Rdsspq | Lfence | Mfence | Sfence | Prefetchnta
-        | Prefetcht0 | Prefetcht1 | Prefetcht2 | Prefetchw | Prefetch | Prefetchwt1 | Clflush | Clflushopt | Clwb
-        | Cldemote | Serialize => |_, _| {},
+        Nop | Reservednop | Endbr64 | Endbr32 | Pause | Rdsspd | Rdsspq | Lfence | Mfence | Sfence | Prefetchnta | Prefetcht0
+        | Prefetcht1 | Prefetcht2 | Prefetchw | Prefetch | Prefetchwt1 | Clflush | Clflushopt | Clwb | Cldemote | Serialize => {
+            |_, _| {}
+        }
         // A trap: the guest's handler sees the address after it.
         Int3 | Int1 => |b, _| b.exit(Exit::Exception { vector: Vector::Breakpoint, at: b.next_pc }),
         // What CPUID does not announce raises #UD as on such a processor.

@@ -36,10 +36,11 @@ pub fn row(mnemonic: Mnemonic) -> Option<Row> {
         Leave => leave,
         Enter => enter,
         Xlatb => xlat,
-        Cmova | Cmovae | Cmovb | Cmovbe | Cmove | Cmovg | Cmovge | Cmovl | Cmovle | Cmovne | Cmovno | Cmovnp | Cmovns
-        | Cmovo | Cmovp | Cmovs => cmov,
-        Seta | Setae | Setb | Setbe | Sete | Setg | Setge | Setl | Setle | Setne | Setno | Setnp | Setns | Seto | Setp
-        | Sets => setcc,
+        Cmova | Cmovae | Cmovb | Cmovbe | Cmove | Cmovg | Cmovge | Cmovl | Cmovle | Cmovne | Cmovno | Cmovnp | Cmovns | Cmovo
+        | Cmovp | Cmovs => cmov,
+        Seta | Setae | Setb | Setbe | Sete | Setg | Setge | Setl | Setle | Setne | Setno | Setnp | Setns | Seto | Setp | Sets => {
+            setcc
+        }
         _ => return None,
     })
 }
