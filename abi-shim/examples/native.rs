@@ -3,6 +3,7 @@
 //! `cargo run --release -p hoist-abi-shim --example native -- ROOT PROGRAM [ARGS…]`; what stands in `HOIST_…` variables of the
 //! environment is heeded (`HOIST_TRACE=syscalls`). Standard input is read to its end first.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
 use std::io::{IsTerminal, Read, Write};
@@ -15,8 +16,11 @@ use hoist_abi_shim::wasi::{Output, environment, stdio};
 use hoist_abi_shim::{entry, machine};
 use hoist_vfs::{Attrs, Content, InodeId, RootFs, Timestamp};
 
+/// Files that are in the tree already, by device and inode number.
+type Known = BTreeMap<(u64, u64), InodeId>;
+
 /// Copies a directory into the tree; what is neither file, directory nor symlink is left out.
-fn add(tree: &mut RootFs, dir: InodeId, path: &Path) -> Result<(), Box<dyn Error>> {
+fn add(tree: &mut RootFs, dir: InodeId, path: &Path, known: &mut Known) -> Result<(), Box<dyn Error>> {
     for entry in fs::read_dir(path)? {
         let entry = entry?;
         let (name, path) = (entry.file_name(), entry.path());
@@ -25,11 +29,14 @@ fn add(tree: &mut RootFs, dir: InodeId, path: &Path) -> Result<(), Box<dyn Error
         let attrs = Attrs { mode: meta.mode() & 0o7777, uid: meta.uid(), gid: meta.gid(), mtime };
         if meta.is_dir() {
             let below = tree.mkdir(dir, name.as_bytes(), attrs)?;
-            add(tree, below, &path)?;
+            add(tree, below, &path, known)?;
         } else if meta.is_symlink() {
             tree.symlink(dir, name.as_bytes(), attrs, fs::read_link(&path)?.as_os_str().as_bytes())?;
+        } else if let Some(inode) = known.get(&(meta.dev(), meta.ino())) {
+            tree.link(dir, name.as_bytes(), *inode)?;
         } else if meta.is_file() {
-            tree.create_file(dir, name.as_bytes(), attrs, Content::bytes(fs::read(&path)?))?;
+            let inode = tree.create_file(dir, name.as_bytes(), attrs, Content::bytes(fs::read(&path)?))?;
+            known.insert((meta.dev(), meta.ino()), inode);
         }
     }
     Ok(())
@@ -39,7 +46,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let root = arguments.next().ok_or("usage: native ROOT PROGRAM [ARGS…]")?;
     let mut tree = RootFs::new();
-    add(&mut tree, InodeId::ROOT, Path::new(&root))?;
+    add(&mut tree, InodeId::ROOT, Path::new(&root), &mut Known::new())?;
     let mut rom = Vec::new();
     hoist_vfs::pack(&tree, |_| None)?.write_to(&mut rom)?;
     machine::install(rom, Vec::new());
