@@ -8,6 +8,8 @@ mod component;
 mod error;
 mod kernel;
 mod merge;
+#[cfg(test)]
+mod tests;
 mod validate;
 
 use std::io::Write;

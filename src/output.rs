@@ -28,6 +28,8 @@ impl<'p> Output<'p> {
                 return Err(io::ErrorKind::IsADirectory.into());
             }
             let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            // The error of a temporary file would name that file.
+            dir.metadata()?;
             temporary(dir)
         };
         let file = create().map_err(|source| error(path, source))?;

@@ -1,0 +1,128 @@
+//! The linker with the real kernel.
+
+use hoist_lifter::wasm::layout::LiftedFunction;
+use hoist_vfs::{Attrs, Content, InodeId, RootFs};
+use wasmparser::{Encoding, Parser, Payload, TypeRef, Validator};
+
+use super::*;
+use crate::info::{self, INFO_SECTION};
+use crate::kernel;
+
+fn rootfs() -> RootFs {
+    let mut rootfs = RootFs::new();
+    let content = Content::bytes(b"bytes that nobody would take for code".to_vec());
+    rootfs.create_file(InodeId::ROOT, b"file", Attrs::with_mode(0o644), content).expect("a file");
+    rootfs
+}
+
+/// `(i32, i32) -> i32`, the constant 1.
+fn one() -> LiftedFunction {
+    LiftedFunction { body: vec![0, 0x41, 1, 0x0b], name: "one".into() }
+}
+
+fn component(lifted: &Lifted) -> Result<Vec<u8>, LinkError> {
+    let linker = Linker::new(kernel::WASM)?;
+    let rootfs = rootfs();
+    let rom = hoist_vfs::pack(&rootfs, |_| None).expect("a ROM");
+    let mut out = Vec::new();
+    linker.link(lifted, b"manifest", &rom)?.write(&[("custom", b"content")], &mut out)?;
+    Ok(out)
+}
+
+#[test]
+fn a_component_is_valid_with_and_without_lifted_code() {
+    let lifted = Lifted { functions: vec![one(); 300], ..Lifted::default() };
+    for lifted in [&lifted, &Lifted::default()] {
+        let bytes = component(lifted).expect("a component");
+        Validator::new().validate_all(&bytes).expect("valid, the ROM included");
+        assert!(bytes.windows(8).any(|window| window == b"manifest"));
+        assert!(bytes.windows(16).any(|window| window == b"nobody would tak"));
+    }
+}
+
+#[test]
+fn the_same_parts_give_the_same_bytes() {
+    let lifted = Lifted { functions: vec![one()], ..Lifted::default() };
+    assert!(component(&lifted).expect("a component") == component(&lifted).expect("a component"));
+}
+
+/// The default limits of wasmtime's pooling allocator, and nothing but WASI 0.2 from outside.
+#[test]
+fn core_modules_define_one_memory_and_one_table_and_import_only_wasi() {
+    let bytes = component(&Lifted::default()).expect("a component");
+    let (mut memories, mut tables, mut user_memories, mut depth) = (0, 0, 0, 0);
+    for payload in Parser::new(0).parse_all(&bytes) {
+        match payload.expect("valid") {
+            Payload::Version { encoding, .. } => {
+                depth += 1;
+                if encoding == Encoding::Module {
+                    (memories, tables) = (0, 0);
+                }
+            }
+            Payload::End(_) => depth -= 1,
+            Payload::MemorySection(section) => memories += section.count(),
+            Payload::TableSection(section) => tables += section.count(),
+            Payload::ImportSection(section) => {
+                let imports = section.into_imports().map(|import| import.expect("valid").ty);
+                user_memories += imports.filter(|ty| matches!(ty, TypeRef::Memory(_))).count();
+            }
+            // Nested components only wrap the kernel's exports.
+            Payload::ComponentImportSection(section) if depth == 1 => {
+                for import in section {
+                    let name = import.expect("valid").name.name;
+                    assert!(name.starts_with("wasi:") && name.contains("@0.2."), "{name}");
+                }
+            }
+            _ => {}
+        }
+        assert!(memories <= 1 && tables <= 1);
+    }
+    assert_eq!(user_memories, 1);
+}
+
+#[test]
+fn a_function_that_is_not_valid_is_refused() {
+    let lifted = Lifted { functions: vec![LiftedFunction { body: vec![0, 0x0b], name: "nothing".into() }], ..Lifted::default() };
+    assert!(matches!(component(&lifted), Err(LinkError::Invalid(_))));
+}
+
+#[test]
+fn an_image_that_is_too_large_is_refused() {
+    let mut rootfs = rootfs();
+    let file = tempfile::tempfile().expect("a file");
+    file.set_len(MAX_LEN).expect("a sparse file");
+    let content = Content::Spool { file: file.into(), offset: 0, len: MAX_LEN };
+    rootfs.create_file(InodeId::ROOT, b"large", Attrs::with_mode(0o644), content).expect("a file");
+    let linker = Linker::new(kernel::WASM).expect("the kernel");
+    let rom = hoist_vfs::pack(&rootfs, |_| None).expect("a ROM");
+    let error = linker.link(&Lifted::default(), b"", &rom).map(drop).expect_err("an error");
+    assert!(error.to_string().contains("more than the 1 GiB"), "{error}");
+}
+
+const MAX_LEN: u64 = error::MAX_MODULE;
+
+#[test]
+fn a_kernel_of_another_shape_is_refused() {
+    let module = wasm_encoder::Module::new().finish();
+    assert!(matches!(Linker::new(&module), Err(LinkError::Shape("not exactly one memory"))));
+    assert!(matches!(Linker::new(b"\0asm\x01\0\0\0\x01"), Err(LinkError::Parse(_))));
+    for len in (8..kernel::WASM.len()).step_by(10_007) {
+        assert!(Linker::new(&kernel::WASM[..len]).is_err());
+    }
+}
+
+#[test]
+fn boundary_functions_are_known_by_their_names() {
+    for name in ["load8", "rom_to_user", "get_rax", "set_fs_base", "enter"] {
+        assert_eq!(boundary::Body::by_name(name).map(boundary::Body::name).as_deref(), Some(name));
+    }
+    assert_eq!(boundary::Body::by_name("get_xmm0"), None);
+    assert_eq!(boundary::Body::by_name("reboot"), None);
+}
+
+#[test]
+fn what_is_no_component_of_ours_is_not_described() {
+    assert!(matches!(info::read(b"text"), Err(info::InfoError::Parse(_))));
+    let bytes = component(&Lifted::default()).expect("a component");
+    assert!(matches!(info::read(&bytes), Err(info::InfoError::Missing(INFO_SECTION))));
+}
