@@ -13,6 +13,7 @@ mod arithmetic;
 mod context;
 mod convert;
 mod image;
+mod memory;
 mod number;
 mod remainder;
 mod stack;
@@ -20,6 +21,7 @@ mod transcendental;
 mod wide;
 
 pub use image::{fast_restore, fast_save, restore, restore_environment, save, save_environment};
+pub use memory::Format;
 
 use arithmetic::Operation;
 use context::{Context, status};
@@ -27,85 +29,6 @@ use number::{Class, F80};
 use remainder::Quotient;
 
 use super::float::Rounding;
-
-/// A format in memory, as rows number it for helpers.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u32)]
-pub enum Format {
-    Single,
-    Double,
-    Extended,
-    Int16,
-    Int32,
-    Int64,
-    Decimal,
-}
-
-impl Format {
-    fn from_number(number: u32) -> Format {
-        use Format::*;
-        [Single, Double, Extended, Int16, Int32, Int64, Decimal][number as usize % 7]
-    }
-
-    fn load(self, cx: &mut Context, memory: &mut impl Memory, addr: u32) -> F80 {
-        let int = F80::from_i64;
-        match self {
-            Format::Single => convert::from_single(cx, u32::from_le_bytes(memory.load(addr))),
-            Format::Double => convert::from_double(cx, u64::from_le_bytes(memory.load(addr))),
-            Format::Extended => load_extended(memory, addr),
-            Format::Int16 => int(i64::from(i16::from_le_bytes(memory.load(addr)))),
-            Format::Int32 => int(i64::from(i32::from_le_bytes(memory.load(addr)))),
-            Format::Int64 => int(i64::from_le_bytes(memory.load(addr))),
-            Format::Decimal => {
-                let low: [u8; 8] = memory.load(addr);
-                let high: [u8; 2] = memory.load(addr.wrapping_add(8));
-                let mut bytes = [0; 10];
-                bytes[..8].copy_from_slice(&low);
-                bytes[8..].copy_from_slice(&high);
-                convert::from_decimal(bytes)
-            }
-        }
-    }
-
-    /// The bytes that `x` has in memory, in the low part.
-    fn bytes_of(self, cx: &mut Context, x: F80, rounding: Rounding) -> u128 {
-        match self {
-            Format::Single => u128::from(convert::to_single(cx, x)),
-            Format::Double => u128::from(convert::to_double(cx, x)),
-            Format::Extended => u128::from(x.sign_exponent) << 64 | u128::from(x.significand),
-            Format::Int16 => convert::to_signed(cx, x, rounding, 16) as u128,
-            Format::Int32 => convert::to_signed(cx, x, rounding, 32) as u128,
-            Format::Int64 => convert::to_signed(cx, x, rounding, 64) as u128,
-            Format::Decimal => {
-                let mut bytes = [0; 16];
-                bytes[..10].copy_from_slice(&convert::to_decimal(cx, x));
-                u128::from_le_bytes(bytes)
-            }
-        }
-    }
-
-    fn store(self, memory: &mut impl Memory, addr: u32, bits: u128) {
-        match self {
-            Format::Int16 => memory.store(addr, (bits as u16).to_le_bytes()),
-            Format::Single | Format::Int32 => memory.store(addr, (bits as u32).to_le_bytes()),
-            Format::Double | Format::Int64 => memory.store(addr, (bits as u64).to_le_bytes()),
-            Format::Extended | Format::Decimal => {
-                let value = F80 { sign_exponent: (bits >> 64) as u16, significand: bits as u64 };
-                store_extended(memory, addr, value);
-            }
-        }
-    }
-}
-
-fn load_extended(memory: &mut impl Memory, addr: u32) -> F80 {
-    let significand = u64::from_le_bytes(memory.load(addr));
-    F80 { sign_exponent: u16::from_le_bytes(memory.load(addr.wrapping_add(8))), significand }
-}
-
-fn store_extended(memory: &mut impl Memory, addr: u32, value: F80) {
-    memory.store(addr, value.significand.to_le_bytes());
-    memory.store(addr.wrapping_add(8), value.sign_exponent.to_le_bytes());
-}
 
 /// FLD m, FILD, FBLD: pushes what stands at `addr` in a [`Format`]. FLD m80 converts nothing, so it lets signaling NaNs be.
 pub fn load(cpu: &mut CpuState, memory: &mut impl Memory, addr: u32, format: u32) {
@@ -293,10 +216,19 @@ pub fn compare_memory(cpu: &mut CpuState, memory: &mut impl Memory, addr: u32, f
     });
 }
 
-/// What instructions without operands do, as rows number it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u32)]
-pub enum Action {
+macro_rules! actions {
+    ($($name:ident,)*) => {
+        /// What instructions without operands do, as rows number it.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        #[repr(u32)]
+        pub enum Action { $($name,)* }
+
+        impl Action {
+            const ALL: &'static [Action] = &[$(Action::$name,)*];
+        }
+    };
+}
+actions! {
     ChangeSign,
     Absolute,
     Test,
@@ -319,36 +251,6 @@ pub enum Action {
     IncrementTop,
     Initialize,
     ClearExceptions,
-}
-
-impl Action {
-    const ALL: [Action; 22] = {
-        use Action::*;
-        [
-            ChangeSign,
-            Absolute,
-            Test,
-            Examine,
-            SquareRoot,
-            RoundToInteger,
-            Remainder,
-            RemainderNearest,
-            Scale,
-            Extract,
-            Sine,
-            Cosine,
-            SineAndCosine,
-            Tangent,
-            ArcTangent,
-            YLog2,
-            YLog2Plus1,
-            PowerOf2Minus1,
-            DecrementTop,
-            IncrementTop,
-            Initialize,
-            ClearExceptions,
-        ]
-    };
 }
 
 /// An instruction without operands.
@@ -389,10 +291,8 @@ pub fn execute(cpu: &mut CpuState, _: &mut impl Memory, action: u32) {
             let conditions = arithmetic::examine(fpu.peek(0), fpu.is_in_use(0));
             fpu.set_conditions(status::C3 | status::C2 | status::C1 | status::C0, conditions);
         }
-        Action::DecrementTop | Action::IncrementTop => {
-            fpu.rotate(if action == Action::DecrementTop as u32 { 7 } else { 1 });
-            fpu.set_conditions(status::C1, 0);
-        }
+        Action::DecrementTop => fpu.step(7),
+        Action::IncrementTop => fpu.step(1),
         Action::Initialize => fpu.initialize(),
         Action::ClearExceptions => {
             fpu.status &= !(status::EXCEPTIONS | status::STACK_FAULT);

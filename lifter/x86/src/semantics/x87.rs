@@ -184,7 +184,7 @@ fn comparisons(mnemonic: M) -> Option<Row> {
         M::Fcompp => |b, i| compare(b, i, 2 * POP),
         M::Fucom => |b, i| compare(b, i, QUIET),
         M::Fucomp => |b, i| compare(b, i, QUIET | POP),
-        M::Fucompp => |b, i| compare(b, i, QUIET | 2 * POP),
+        M::Fucompp => |b, i| compare(b, i, QUIET | (2 * POP)),
         M::Fcomi => |b, i| compare(b, i, TO_FLAGS),
         M::Fcomip => |b, i| compare(b, i, TO_FLAGS | POP),
         M::Fucomi => |b, i| compare(b, i, TO_FLAGS | QUIET),

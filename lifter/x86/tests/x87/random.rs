@@ -20,7 +20,7 @@ impl Random {
     }
 
     pub fn below(&mut self, n: u64) -> u64 {
-        (self.next() >> 32) * n >> 32
+        ((self.next() >> 32) * n) >> 32
     }
 
     fn pick<T: Copy>(&mut self, list: &[T]) -> T {
@@ -100,7 +100,7 @@ impl Random {
             3 => {
                 for byte in &mut data[..9] {
                     let digits = self.below(100) as u8;
-                    *byte = digits / 10 << 4 | digits % 10;
+                    *byte = ((digits / 10) << 4) | (digits % 10);
                 }
             }
             4 => {

@@ -158,9 +158,9 @@ pub fn round_to_integer(cx: &mut Context, x: F80) -> F80 {
 
 /// The size of a finite number below 2⁶⁴ as an integer; raises precision.
 pub fn integer_size(cx: &mut Context, value: Finite, rounding: Rounding) -> u128 {
-    const HALF: u128 = 1 << 63;
+    const HALF: u64 = 1 << 63;
     let fixed = shift_right_sticky(u128::from(value.significand) << 64, (63 - value.exponent) as u32);
-    let (whole, rest) = (fixed >> 64, fixed & (HALF * 2 - 1));
+    let (whole, rest) = (fixed >> 64, fixed as u64);
     let up = rounds_up(rounding, value.negative, whole & 1 == 1, rest, HALF);
     if rest != 0 {
         cx.inexact(up);

@@ -80,7 +80,7 @@ impl Context {
     }
 
     /// Rounds to nearest whatever the control word says.
-    pub fn to_nearest<R>(&mut self, f: impl FnOnce(&mut Context) -> R) -> R {
+    pub fn rounding_to_nearest<R>(&mut self, f: impl FnOnce(&mut Context) -> R) -> R {
         const ROUNDING: u16 = 3 << 10;
         let control = self.control;
         self.control &= !ROUNDING;
@@ -167,6 +167,9 @@ impl Context {
     /// As [`Context::check1`] for two operands: of two NaNs a quiet one, else that with the larger significand, else the positive one.
     pub fn check2(&mut self, x: F80, y: F80) -> Option<F80> {
         use Class::*;
+        if x.is_ordinary() && y.is_ordinary() {
+            return None;
+        }
         let (a, b) = (x.class(), y.class());
         if a == Unsupported || b == Unsupported {
             return Some(self.invalid());
@@ -289,19 +292,23 @@ struct Cut {
 }
 
 impl Cut {
+    /// `bits` is at most 64.
     fn new(rounding: Rounding, negative: bool, significand: u128, bits: u32) -> Cut {
-        let unit = 1u128 << (128 - bits);
-        let rest = significand & (unit - 1);
-        let kept = significand - rest;
-        let up = rounds_up(rounding, negative, kept & unit != 0, rest, unit / 2);
+        let (high, low) = ((significand >> 64) as u64, significand as u64);
+        // What is cut off and half of its unit, the low half as a sticky bit where there is more above it.
+        let (unit, rest, half) = match 64 - bits {
+            0 => (1, low, 1 << 63),
+            dropped => (1 << dropped, (high & ((1 << dropped) - 1)) << 1 | u64::from(low != 0), 1 << dropped),
+        };
+        let kept = high & !(unit - 1);
+        let up = rounds_up(rounding, negative, kept & unit != 0, rest, half);
         let (sum, carry) = if up { kept.overflowing_add(unit) } else { (kept, false) };
-        let kept = if carry { INTEGER_BIT } else { (sum >> 64) as u64 };
-        Cut { kept, carry, inexact: rest != 0, up }
+        Cut { kept: if carry { INTEGER_BIT } else { sum }, carry, inexact: rest != 0, up }
     }
 }
 
 /// Does what was cut off, `rest` with half a unit being `half`, make the size of what is kept one unit larger?
-pub fn rounds_up(rounding: Rounding, negative: bool, odd: bool, rest: u128, half: u128) -> bool {
+pub fn rounds_up(rounding: Rounding, negative: bool, odd: bool, rest: u64, half: u64) -> bool {
     match rounding {
         Rounding::Nearest => rest > half || (rest == half && odd),
         Rounding::Down => rest != 0 && negative,

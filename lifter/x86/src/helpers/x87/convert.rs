@@ -117,7 +117,7 @@ pub fn to_decimal(cx: &mut Context, x: F80) -> [u8; 10] {
     let mut bytes = [0; 10];
     for byte in &mut bytes[..9] {
         let pair = (rest % 100) as u8;
-        *byte = pair / 10 << 4 | pair % 10;
+        *byte = ((pair / 10) << 4) | (pair % 10);
         rest /= 100;
     }
     bytes[9] = u8::from(negative) << 7;

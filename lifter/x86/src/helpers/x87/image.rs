@@ -3,8 +3,8 @@
 //! Pointers to the last instruction and operand are stored as zero and not loaded.
 
 use super::context::status;
+use super::memory::{load_extended, store_extended};
 use super::number::F80;
-use super::{load_extended, store_extended};
 use crate::helper::Memory;
 use crate::state::{CpuState, X87};
 

@@ -97,6 +97,12 @@ impl F80 {
         }
     }
 
+    /// A normal number: what nearly all operands are.
+    pub const fn is_ordinary(self) -> bool {
+        let exponent = self.biased_exponent();
+        self.significand & INTEGER_BIT != 0 && exponent != 0 && exponent != EXPONENT_MASK
+    }
+
     pub const fn is_nan(self) -> bool {
         matches!(self.class(), Class::QuietNan | Class::SignalingNan)
     }

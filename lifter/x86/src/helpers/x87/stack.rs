@@ -41,6 +41,12 @@ impl X87 {
         self.top = self.physical(by) as u8;
     }
 
+    /// FINCSTP, FDECSTP: TOP changes, the registers' use does not.
+    pub fn step(&mut self, by: u32) {
+        self.rotate(by);
+        self.set_conditions(status::C1, 0);
+    }
+
     pub fn pop(&mut self) {
         self.free(0);
         self.rotate(1);

@@ -95,7 +95,7 @@ fn deliver_odd(cx: &mut Context, x: Finite, value: Wide) -> F80 {
     if x.exponent >= TINY {
         return value.with_sign(value.negative != x.negative).deliver_inexact(cx);
     }
-    cx.to_nearest(|cx| Wide::from_finite(x).deliver_inexact(cx))
+    cx.rounding_to_nearest(|cx| Wide::from_finite(x).deliver_inexact(cx))
 }
 
 fn deliver_cosine(cx: &mut Context, x: Finite, cosine: Wide) -> F80 {
