@@ -8,6 +8,7 @@ use hoist_x86::boundary::PC_RESCHEDULE;
 use crate::errno::{Errno, to_rax};
 use crate::fs::boot::FsInfo;
 use crate::fs::console::ConsoleFile;
+use crate::fs::epoll::Epoll;
 use crate::fs::types::poll;
 use crate::fs::{Cred, FdTable, File, Vfs};
 use crate::process::{End, Process};
@@ -95,6 +96,22 @@ impl Kernel {
         }
     }
 
+    /// Looks after the task before it goes on at `pc` on an empty Wasm stack: timers, and whether its own stack has overflowed. The pc
+    /// at which it goes on.
+    pub fn look_after(&mut self, pc: u32) -> u32 {
+        const SEGV_MAPERR: i32 = 1;
+        let rsp = cpu::get_register(cpu::RSP);
+        if self.process.mm.is_stack_overflow(rsp) {
+            return self.exception(pc, Info { signal: number::SIGSEGV, code: SEGV_MAPERR, errno: 0, words: [rsp, 0] });
+        }
+        self.run_timers();
+        if !signal::is_due(self) {
+            return pc;
+        }
+        let now = signal::deliver(self, pc, Interrupted::No);
+        if self.task.state == State::Ended { PC_RESCHEDULE } else { now }
+    }
+
     /// An instruction at `pc` raised a signal; where the task goes on.
     pub fn exception(&mut self, pc: u32, info: Info) -> u32 {
         if self.trace {
@@ -144,7 +161,7 @@ impl Kernel {
     /// For a call that cannot go on before a file is ready; `events` are those of poll(2).
     pub fn wait_for_file(&mut self, file: &Rc<File>, events: u32) -> Errno {
         let events = host_events(file, events);
-        self.block(&events, None)
+        self.block(&events, file.deadline())
     }
 
     // ---- Waiting
@@ -218,8 +235,13 @@ impl Kernel {
 
 /// What of the host's makes a file ready; nothing if only the guest can.
 pub fn host_events(file: &File, events: u32) -> Vec<Event> {
-    let stdin = events & poll::IN != 0 && file.as_object::<ConsoleFile>().is_some();
-    if stdin { vec![Event::Stdin] } else { Vec::new() }
+    if events & poll::IN == 0 {
+        return Vec::new();
+    }
+    if let Some(set) = file.as_object::<Epoll>() {
+        return set.host_events();
+    }
+    file.as_object::<ConsoleFile>().map(|_| Event::Stdin).into_iter().collect()
 }
 
 /// Writes a line of the kernel's own to standard error.

@@ -9,7 +9,7 @@ use super::device::{self, Devices};
 use super::fd_table::FdTable;
 use super::file::File;
 use super::mem::{Clock, MemFs, magic};
-use super::types::{Cred, NewInode, OpenFlags};
+use super::types::{Cred, NewInode, OpenFlags, SetAttr};
 use super::vfs::{NewMount, Vfs};
 use super::walk::{Rules, Walker};
 use super::{Location, Result, host, procfs, sysfs};
@@ -43,11 +43,23 @@ pub fn boot(terminals: [bool; 3]) -> Result<Vfs> {
     };
     let devices = Devices { terminal: Terminal::new(terminals) };
     let vfs = Vfs::new(root, devices, clock);
-    mount_proc(&vfs)?;
-    mount_dev(&vfs)?;
-    mount_sys(&vfs)?;
-    mount_granted(&vfs)?;
+    keeping_times(&vfs, b"/", || {
+        mount_proc(&vfs)?;
+        mount_dev(&vfs)?;
+        mount_sys(&vfs)?;
+        mount_granted(&vfs)
+    })?;
     Ok(vfs)
+}
+
+/// Does what changes a directory's entries; its times stay, because it is not the guest that changes them.
+fn keeping_times(vfs: &Vfs, path: &[u8], change: impl FnOnce() -> Result<()>) -> Result<()> {
+    let cred = Cred::root();
+    let at = walker(vfs, &cred).resolve(path, true)?;
+    let before = at.inode().stat()?;
+    change()?;
+    let times = SetAttr { atime: Some(before.atime), mtime: Some(before.mtime), ..SetAttr::default() };
+    at.inode().set_attr(&times)
 }
 
 /// A walker for the kernel's own use.
@@ -137,6 +149,10 @@ fn put_file(vfs: &Vfs, path: &[u8], content: &str) -> Result<()> {
 /// `ENOTDIR` if `/etc` is something else.
 pub fn name_machine(vfs: &Vfs, hostname: &str) -> Result<()> {
     directory(vfs, b"/etc")?;
+    keeping_times(vfs, b"/etc", || put_names(vfs, hostname))
+}
+
+fn put_names(vfs: &Vfs, hostname: &str) -> Result<()> {
     put_file(vfs, b"/etc/hostname", &format!("{hostname}\n"))?;
     let local = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\nff00::\tip6-mcastprefix\n\
                  ff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n";

@@ -92,6 +92,15 @@ impl Dentry {
         child
     }
 
+    /// Makes lookups find this entry and those above it, as long as someone holds it, whatever its filesystem remembers.
+    fn pin(self: &Rc<Self>) {
+        let mut at = self.clone();
+        while let Some(above) = at.parent() {
+            above.children.borrow_mut().insert(at.name(), Rc::downgrade(&at));
+            at = above;
+        }
+    }
+
     /// The name was removed.
     pub fn detach(&self, name: &[u8]) {
         let child = self.children.borrow_mut().remove(name).and_then(|child| child.upgrade());
@@ -142,14 +151,22 @@ impl Dentry {
 }
 
 impl Drop for Dentry {
+    /// Takes the name out of the parent's map, unless another entry has it by now; likewise for parents that only this entry held.
+    /// Not recursive: directories may nest deeper than the kernel's stack.
     fn drop(&mut self) {
-        // Takes its name out of the parent's map, unless another entry has the name by now.
-        if let Some(parent) = self.parent.get_mut() {
-            let name = self.name.get_mut();
-            let mut children = parent.children.borrow_mut();
-            if children.get(name).is_some_and(|child| child.strong_count() == 0) {
-                children.remove(name);
+        let mut name = std::mem::take(self.name.get_mut());
+        let mut parent = self.parent.get_mut().take();
+        while let Some(above) = parent {
+            let mut children = above.children.borrow_mut();
+            if children.get(&name).is_some_and(|child| child.strong_count() == 0) {
+                children.remove(&name);
             }
+            drop(children);
+            let Ok(mut last) = Rc::try_unwrap(above) else {
+                return;
+            };
+            name = std::mem::take(last.name.get_mut());
+            parent = last.parent.get_mut().take();
         }
     }
 }
@@ -174,6 +191,7 @@ impl Mount {
     pub fn cover(self: &Rc<Self>) {
         if let Some(at) = &self.at {
             *at.dentry.mounted.borrow_mut() = Some(self.clone());
+            at.dentry.pin();
         }
     }
 }

@@ -8,7 +8,7 @@ use super::Result;
 use super::file::{File, FileObject, Seek};
 use super::types::poll;
 use crate::errno::Errno::{EEXIST, EINVAL, ELOOP, ENOENT, EPERM};
-use crate::wasi::Event;
+use crate::wasi::{Event, Nanos};
 
 pub const EPOLLONESHOT: u32 = 1 << 30;
 pub const EPOLLET: u32 = 1 << 31;
@@ -121,10 +121,14 @@ impl Epoll {
 
     /// The host's events that could make a member ready.
     pub fn host_events(&self) -> Vec<Event> {
-        let waits = |member: &Member| member.interest.events & poll::IN != 0;
+        self.waiting().into_iter().flat_map(|file| crate::kernel::host_events(&file, poll::IN)).collect()
+    }
+
+    /// Members that are to be reported when they can be read.
+    fn waiting(&self) -> Vec<Rc<File>> {
         let members = self.members.borrow();
-        let files = members.values().filter(|member| waits(member)).filter_map(|member| member.file.upgrade());
-        files.flat_map(|file| crate::kernel::host_events(&file, poll::IN)).collect()
+        let waiting = members.values().filter(|member| member.interest.events & poll::IN != 0);
+        waiting.filter_map(|member| member.file.upgrade()).collect()
     }
 }
 
@@ -153,6 +157,10 @@ impl FileObject for Epoll {
         let mut members = self.members.borrow_mut();
         let ready = members.values_mut().any(|member| member.file.upgrade().is_some_and(|file| member.due(&file).is_some()));
         if ready { poll::IN | poll::RDNORM } else { 0 }
+    }
+
+    fn deadline(&self) -> Option<Nanos> {
+        self.waiting().iter().filter_map(|file| file.deadline()).min()
     }
 
     fn seek(&self) -> Seek {

@@ -12,6 +12,7 @@ use super::lock::{self, Lock};
 use super::types::{OpenFlags, poll};
 use super::{Feed, Result, Sink};
 use crate::errno::Errno::{EBADF, EINVAL, EISDIR, ENODEV, ENOTDIR, ENOTTY, ENXIO, ESPIPE};
+use crate::wasi::Nanos;
 
 /// Whether and how lseek(2) moves in an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +62,11 @@ pub trait FileObject: Any {
     /// Counts what happened that could make the object ready: edge-triggered epoll(7) compares it.
     fn activity(&self) -> u64 {
         0
+    }
+
+    /// When it will be readable if nothing else happens, on the monotonic clock.
+    fn deadline(&self) -> Option<Nanos> {
+        None
     }
 
     /// Lines for `/proc/self/fdinfo/N` after `pos`, `flags` and `mnt_id`.
@@ -359,6 +365,11 @@ impl File {
             Body::Object(object) => object.poll(),
             Body::Content | Body::Directory(_) => poll::ALWAYS,
         }
+    }
+
+    /// When it will be readable if nothing else happens, on the monotonic clock.
+    pub fn deadline(&self) -> Option<Nanos> {
+        self.any_object().and_then(|object| object.deadline())
     }
 
     /// flock(2), without waiting.

@@ -12,7 +12,8 @@
 //! | [`file`], [`fd_table`] | open file descriptions and the descriptors that name them |
 //! | [`device`], [`console`] | character devices |
 //! | [`lock`] | flock(2) |
-//! | [`pipe`], [`eventfd`], [`epoll`], [`socket`] | pipes and FIFOs, event counters, sets of files, sockets |
+//! | [`pipe`], [`eventfd`], [`timerfd`] | pipes and FIFOs, event counters, timers |
+//! | [`epoll`], [`socket`] | sets of files, sockets |
 //! | [`boot`] | the tree that a container starts with; a process's root, working directory, umask |
 //! | [`host`] | directories that the host grants |
 //! | [`procfs`], [`sysfs`] | `/proc`, `/sys` |
@@ -38,6 +39,7 @@ pub mod pipe;
 pub mod procfs;
 pub mod socket;
 pub mod sysfs;
+pub mod timerfd;
 pub mod types;
 pub mod uio;
 pub mod vfs;

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use crate::errno::Errno::{EBADF, EINVAL};
 use crate::errno::SysResult;
-use crate::fs::Result;
+use crate::fs::{FileObject, Result};
 use crate::fs::epoll::{Epoll, Interest};
 use crate::fs::types::OpenFlags;
 use crate::kernel::Kernel;
@@ -67,7 +67,7 @@ fn epoll_wait(k: &mut Kernel, [epfd, events, max]: [u64; 3], deadline: Option<Na
     user::check(events, max as u64 * EVENT_SIZE)?;
     let ready = set.ready(max);
     if ready.is_empty() {
-        wait(k, &set.host_events(), deadline)?;
+        wait(k, &set.host_events(), set.deadline(), deadline)?;
     }
     for (index, Interest { events: found, data }) in ready.iter().enumerate() {
         let at = events + index as u64 * EVENT_SIZE;

@@ -34,6 +34,7 @@ pub mod strace;
 pub mod system;
 pub mod table;
 pub mod time;
+pub mod timerfd;
 pub mod xattr;
 
 use crate::errno::{Errno, SysResult};

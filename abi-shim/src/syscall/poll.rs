@@ -53,17 +53,17 @@ pub fn unblock_signals(k: &mut Kernel) {
     }
 }
 
-/// Nothing is ready: whether the call is over nevertheless, or waits.
+/// Nothing is ready: whether the call is over nevertheless, or waits. `files`: when one of the files will be ready by itself.
 ///
 /// # Errors
 /// `ERESTARTSYS` if it waits, `EINTR` if a signal has come.
-pub fn wait(k: &mut Kernel, events: &[Event], deadline: Option<Nanos>) -> Result<()> {
+pub fn wait(k: &mut Kernel, events: &[Event], files: Option<Nanos>, deadline: Option<Nanos>) -> Result<()> {
     if deadline.is_some_and(|deadline| clock::monotonic() >= deadline) {
         return Ok(());
     }
     match signal::is_due(k) {
         true => Err(EINTR),
-        false => Err(k.block(events, deadline)),
+        false => Err(k.block(events, [files, deadline].into_iter().flatten().min())),
     }
 }
 
@@ -89,6 +89,7 @@ fn poll_fds(k: &mut Kernel, fds: u64, nfds: u64, deadline: Option<Nanos>) -> Sys
     }
     let mut ready = 0;
     let mut events = Vec::new();
+    let mut files = None;
     let mut found = Vec::new();
     for index in 0..nfds {
         let [fd, asked]: [u32; 2] = user::read(fds + index * POLLFD_SIZE)?;
@@ -98,6 +99,7 @@ fn poll_fds(k: &mut Kernel, fds: u64, nfds: u64, deadline: Option<Nanos>) -> Sys
             (_, Err(_)) => poll::NVAL,
             (_, Ok(file)) => {
                 events.extend(host_events(&file, asked));
+                files = [files, file.deadline()].into_iter().flatten().min();
                 file.poll() & (asked | ALWAYS_REPORTED)
             }
         };
@@ -105,7 +107,7 @@ fn poll_fds(k: &mut Kernel, fds: u64, nfds: u64, deadline: Option<Nanos>) -> Sys
         found.push(reported as u16);
     }
     if ready == 0 {
-        wait(k, &events, deadline)?;
+        wait(k, &events, files, deadline)?;
     }
     for (index, reported) in found.into_iter().enumerate() {
         user::write(fds + index as u64 * POLLFD_SIZE + 6, &reported)?;
@@ -161,6 +163,7 @@ fn select(k: &mut Kernel, nfds: u64, sets: [u64; 3], deadline: Option<Nanos>) ->
     let mut found = asked.clone().map(|set| vec![0u64; set.len()]);
     let mut ready = 0;
     let mut events = Vec::new();
+    let mut files = None;
     for fd in 0..nfds {
         if !asked.iter().any(|set| has(set, fd)) {
             continue;
@@ -172,6 +175,7 @@ fn select(k: &mut Kernel, nfds: u64, sets: [u64; 3], deadline: Option<Nanos>) ->
                 continue;
             }
             events.extend(host_events(&file, bits));
+            files = [files, file.deadline()].into_iter().flatten().min();
             if state & bits != 0 {
                 found[fd as usize / 64] |= 1 << (fd % 64);
                 ready += 1;
@@ -179,7 +183,7 @@ fn select(k: &mut Kernel, nfds: u64, sets: [u64; 3], deadline: Option<Nanos>) ->
         }
     }
     if ready == 0 {
-        wait(k, &events, deadline)?;
+        wait(k, &events, files, deadline)?;
     }
     for (addr, found) in sets.into_iter().zip(&found) {
         for (index, word) in found.iter().enumerate() {

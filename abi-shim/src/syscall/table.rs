@@ -6,7 +6,7 @@ use super::strace::Arg::*;
 use super::strace::flags;
 use super::Row;
 use super::{attr::*, copy::*, dir::*, epoll::*, fd::*, ioctl::*, link::*, mount::*, open::*, pipe::*, poll::*};
-use super::{read_write::*, socket::*, stat::*, xattr::*};
+use super::{read_write::*, socket::*, stat::*, timerfd::*, xattr::*};
 use super::{memory::*, process::*, signal::*, system::*, time::*};
 
 macro_rules! row {
@@ -219,8 +219,11 @@ pub const ROWS: &[Row] = &[
     row!(277, sys_sync_file_range, [Fd, Long, Long, Hex]),
     row!(280, sys_utimensat, [Fd, Path, Ptr, Flags(flags::AT)]),
     row!(281, sys_epoll_pwait, [Fd, Ptr, Int, Int, SigSet, Size]),
+    row!(283, sys_timerfd_create, [Value(flags::CLOCK), Hex]),
     row!(284, sys_eventfd, [Int]),
     row!(285, sys_fallocate, [Fd, Hex, Long, Long]),
+    row!(286, sys_timerfd_settime, [Fd, Hex, Ptr, Ptr]),
+    row!(287, sys_timerfd_gettime, [Fd, Ptr]),
     row!(288, sys_accept4, [Fd, Ptr, Ptr, Hex]),
     row!(290, sys_eventfd2, [Int, Hex]),
     row!(291, sys_epoll_create1, [Hex]),

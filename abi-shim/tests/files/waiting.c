@@ -130,4 +130,30 @@ int main(void) {
     printf("%d %d\n", type, size);
     SAY(getpeername(c, (void *)&address, &size));
     SAY(setsockopt(c, SOL_SOCKET, SO_REUSEADDR, &type, sizeof type));
+
+    int timer = SAY(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK));
+    SAY(timerfd_create(99, 0));
+    struct itimerspec once = {{0, 0}, {0, 2000000}}, left;
+    uint64_t expired = 0;
+    SAY(read(timer, &expired, 8));
+    SAY(timerfd_settime(timer, 0, &once, NULL));
+    SAY(timerfd_gettime(timer, &left));
+    printf("%d\n", left.it_value.tv_nsec > 0 && left.it_value.tv_nsec <= 2000000);
+    struct pollfd tick = {timer, POLLIN};
+    SAY(poll(&tick, 1, 1));
+    SAY(poll(&tick, 1, -1));
+    SAY(read(timer, &expired, 8));
+    printf("%lu\n", (unsigned long)expired);
+    SAY(read(timer, &expired, 8));
+    once.it_interval.tv_nsec = 1000000;
+    SAY(timerfd_settime(timer, TFD_TIMER_ABSTIME, &once, NULL));
+    event.events = EPOLLIN;
+    SAY(epoll_ctl(ep, EPOLL_CTL_ADD, timer, &event));
+    SAY(epoll_wait(ep, got, 4, -1));
+    SAY(read(timer, &expired, 8));
+    printf("%d\n", expired > 1);
+    SAY(epoll_wait(ep, got, 4, -1));
+    SAY(read(timer, &expired, 4));
+    SAY(write(timer, &expired, 8));
+    SAY(timerfd_settime(p[1], 0, &once, NULL));
 }

@@ -68,3 +68,14 @@ fn a_directory_granted_for_reading_is_mounted_read_only() {
     }
     assert!(t.find("/etc/passwd").is_ok(), "the image's root is not hidden");
 }
+
+#[test]
+fn directories_can_be_granted_within_each_other() {
+    let (outer, inner) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    fs::write(inner.path().join("f"), "inner").unwrap();
+    grant(&[(outer.path(), "/mnt", true), (inner.path(), "/mnt/a/b", true)]);
+    let t = Tree::new();
+    assert_eq!(t.cat("/mnt/a/b/f").unwrap(), b"inner");
+    assert_eq!(t.path(&t.find("/mnt/a/b/f").unwrap()), "/mnt/a/b/f");
+    assert!(outer.path().join("a/b").is_dir());
+}

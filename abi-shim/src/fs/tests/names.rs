@@ -150,3 +150,15 @@ fn users_are_held_to_permissions() {
     assert_eq!(error(other.rename("/tmp/mine", "/tmp/yours")), EPERM);
     assert_eq!(other.cat("/tmp/mine").unwrap(), b"1");
 }
+
+#[test]
+fn directories_may_nest_deep() {
+    let t = Tree::new();
+    let mut at = t.find("/tmp").unwrap();
+    for _ in 0..100_000 {
+        let walker = crate::fs::walk::Walker { start: at, ..t.walker() };
+        let new = crate::fs::types::NewInode { kind: Kind::Directory, mode: 0o755, uid: 0, gid: 0, rdev: Default::default(), target: vec![] };
+        at = t.vfs.create(&walker, b"d", new).unwrap();
+    }
+    assert_eq!(t.path(&at).len(), 4 + 200_000);
+}
