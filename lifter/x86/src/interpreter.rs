@@ -4,6 +4,7 @@
 //! Code that the guest writes or rewrites needs no notice: a block keeps a copy of its bytes and is only run while memory
 //! still holds the same. (Not modelled: an instruction that rewrites a later one of its own block, before it runs.)
 
+mod blocks;
 mod compile;
 mod float;
 mod scalar;
@@ -12,7 +13,6 @@ mod steps;
 mod tests;
 mod vector;
 
-use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -26,6 +26,8 @@ use crate::helper::Memory;
 use crate::ir::{Edge, Exit, Func, Target, Term, Value};
 use crate::semantics::translate;
 use crate::state::CpuState;
+use blocks::{Block, Blocks};
+use compile::ALL_FLAGS;
 use steps::{Code, Part};
 
 /// Why the interpreter stopped. All registers and flags are in the [`CpuState`].
@@ -53,37 +55,23 @@ pub struct Stats {
 
 /// Translated blocks and counters. Holds no guest state: one serves all tasks of an address space.
 pub struct Interpreter {
-    /// By [`cache_index`] of the pc; another block with the same index replaces one.
-    cache: Vec<Option<Box<Block>>>,
+    blocks: Blocks,
     pub stats: Stats,
 }
 
-/// Guest instructions from one address to the first that ends a block.
-struct Block {
-    pc: u32,
-    /// The code that was translated.
-    bytes: Box<[u8]>,
-    instructions: u32,
-    code: Code,
-}
-
-/// A block that ran, and the part of it that left; the flags' tail of that part has yet to run.
+/// A block that ran, by number, and the part of it that left; the flags' tail of that part has yet to run.
+#[derive(Clone, Copy)]
 struct Left {
-    block: Box<Block>,
+    block: u32,
     part: usize,
 }
 
-const CACHE_BITS: u32 = 13;
 /// A block ends after so many instructions, if not before.
 const MAX_INSTRUCTIONS: usize = 64;
 /// And when its IR has grown to this; values are numbered with 16 bits.
 const MAX_VALUES: usize = 8192;
 /// A block begins in one page of guest memory, and only its last instruction reaches into the next.
 const PAGE: u32 = 4096;
-
-fn cache_index(pc: u32) -> usize {
-    (pc.wrapping_mul(0x9e37_79b1) >> (32 - CACHE_BITS)) as usize
-}
 
 impl Default for Interpreter {
     fn default() -> Interpreter {
@@ -93,22 +81,13 @@ impl Default for Interpreter {
 
 impl Interpreter {
     pub fn new() -> Interpreter {
-        let mut cache = Vec::new();
-        cache.resize_with(1 << CACHE_BITS, || None);
-        Interpreter { cache, stats: Stats::default() }
+        Interpreter { blocks: Blocks::new(), stats: Stats::default() }
     }
 
     /// Forgets the blocks whose code lies in this range of guest addresses. Only frees memory: changed code is
     /// noticed without it.
     pub fn invalidate(&mut self, range: Range<u32>) {
-        for entry in &mut self.cache {
-            let gone = entry
-                .as_ref()
-                .is_some_and(|block| block.pc < range.end && block.pc.saturating_add(block.bytes.len() as u32) > range.start);
-            if gone {
-                *entry = None;
-            }
-        }
+        self.blocks.remove(range);
     }
 
     /// Runs from `pc` until an event. `stop_before` is asked before each block, the first too: whether to stop there, because the
@@ -124,16 +103,17 @@ impl Interpreter {
         let mut last: Option<Left> = None;
         loop {
             if stop_before(pc) {
-                self.settle(last, cpu, memory);
+                self.write_flags(last, ALL_FLAGS, cpu, memory);
                 return Stop::At(pc);
             }
-            let mut block = match self.enter(&mut last, cpu, memory, pc) {
-                Ok(block) => block,
+            let number = match self.enter(last, cpu, memory, pc) {
+                Ok(number) => number,
                 Err(stop) => {
-                    self.settle(last, cpu, memory);
+                    self.write_flags(last, ALL_FLAGS, cpu, memory);
                     return stop;
                 }
             };
+            let block = self.blocks.get_mut(number);
             self.stats.blocks += 1;
             self.stats.instructions += u64::from(block.instructions);
             let (part, exit) = block.code.run(cpu, memory);
@@ -150,73 +130,38 @@ impl Interpreter {
                 Exit::Exception { vector, at } => Err(Stop::Exception { vector, at }),
                 Exit::Interpret { at } => Err(unknown(memory, at)),
             };
-            let left = Left { block, part };
+            last = Some(Left { block: number, part });
             match next {
-                Ok(next) => {
-                    pc = next;
-                    last = Some(left);
-                }
+                Ok(next) => pc = next,
                 Err(stop) => {
-                    self.settle(Some(left), cpu, memory);
+                    self.write_flags(last, ALL_FLAGS, cpu, memory);
                     return stop;
                 }
             }
         }
     }
 
-    /// The block at `pc`, out of the cache or translated. The flags that `last` left are written if this block may read them.
-    fn enter(
-        &mut self,
-        last: &mut Option<Left>,
-        cpu: &mut CpuState,
-        memory: &mut impl Memory,
-        pc: u32,
-    ) -> Result<Box<Block>, Stop> {
-        let own = last.as_ref().is_some_and(|left| left.block.pc == pc);
-        let cached = if own { None } else { self.cache[cache_index(pc)].take_if(|block| block.pc == pc) };
-        let bytes = match (&cached, &last) {
-            (Some(block), _) => &block.bytes,
-            (None, Some(left)) if own => &left.block.bytes,
-            _ => &Box::default(),
-        };
-        if bytes.is_empty() || !memory.matches(pc, bytes) {
-            let block = Block::translate(memory, pc)?;
-            self.stats.translated += 1;
-            self.leave(last.take(), block.code.flags_wanted, cpu, memory);
-            return Ok(block);
-        }
-        match (cached, last.take()) {
-            (Some(block), left) => {
-                self.leave(left, block.code.flags_wanted, cpu, memory);
-                Ok(block)
+    /// The number of the block at `pc`, translated if it is new or its code has changed. The flags that `last` left are written if
+    /// this block may read them.
+    fn enter(&mut self, last: Option<Left>, cpu: &mut CpuState, memory: &mut impl Memory, pc: u32) -> Result<u32, Stop> {
+        if let Some(number) = self.blocks.find(pc, last.map(|left| left.block)) {
+            let block = self.blocks.get(number);
+            if memory.matches(pc, &block.bytes) {
+                self.write_flags(last, block.code.flags_wanted, cpu, memory);
+                return Ok(number);
             }
-            (None, Some(mut left)) => {
-                left.write_flags(left.block.code.flags_wanted, cpu, memory);
-                Ok(left.block)
-            }
-            (None, None) => Err(unknown(memory, pc)),
         }
+        let block = translate_at(memory, pc)?;
+        self.stats.translated += 1;
+        self.write_flags(last, block.code.flags_wanted, cpu, memory);
+        Ok(self.blocks.insert(block))
     }
 
-    /// Writes the flags of a block that ran if they are among `wanted`, and puts it back.
-    fn leave(&mut self, left: Option<Left>, wanted: u8, cpu: &mut CpuState, memory: &mut impl Memory) {
-        if let Some(mut left) = left {
-            left.write_flags(wanted, cpu, memory);
-            let index = cache_index(left.block.pc);
-            self.cache[index] = Some(left.block);
-        }
-    }
-
-    fn settle(&mut self, left: Option<Left>, cpu: &mut CpuState, memory: &mut impl Memory) {
-        const ALL: u8 = u8::MAX;
-        self.leave(left, ALL, cpu, memory);
-    }
-}
-
-impl Left {
-    fn write_flags(&mut self, wanted: u8, cpu: &mut CpuState, memory: &mut impl Memory) {
-        let Code { slots, parts, .. } = &mut self.block.code;
-        let part = &parts[self.part];
+    /// Writes the flags of a block that ran if they are among `wanted`.
+    fn write_flags(&mut self, last: Option<Left>, wanted: u8, cpu: &mut CpuState, memory: &mut impl Memory) {
+        let Some(left) = last else { return };
+        let Code { slots, parts, .. } = &mut self.blocks.get_mut(left.block).code;
+        let part = &parts[left.part];
         if part.tail_flags & wanted != 0 {
             steps::run(&part.tail, slots, cpu, memory);
         }
@@ -269,28 +214,26 @@ fn unknown(memory: &mut impl Memory, at: u32) -> Stop {
     Stop::Unknown { at, bytes }
 }
 
-impl Block {
-    /// Translates from `pc` to the first instruction that ends a block, that has no meaning, or that is one too many.
-    fn translate(memory: &mut impl Memory, pc: u32) -> Result<Box<Block>, Stop> {
-        const WINDOW: usize = 256;
-        let mut window = [0; WINDOW];
-        let in_page = ((PAGE - pc % PAGE) as usize).min(WINDOW);
-        memory.fetch(pc, &mut window[..in_page]);
-        let (mut func, mut length, mut instructions) = translate_block(&window[..in_page], pc);
-        if instructions == 0 && in_page < MAX_LENGTH {
-            // The next page is read only for an instruction that may reach into it.
-            if instruction(&window[..in_page], pc) == Err(Undecodable::Truncated) {
-                memory.fetch(pc.wrapping_add(in_page as u32), &mut window[in_page..MAX_LENGTH]);
-                let length_of_one = instruction(&window[..MAX_LENGTH], pc).map_or(0, |instr| instr.len());
-                (func, length, instructions) = translate_block(&window[..length_of_one], pc);
-            }
+/// Translates from `pc` to the first instruction that ends a block, that has no meaning, or that is one too many.
+fn translate_at(memory: &mut impl Memory, pc: u32) -> Result<Block, Stop> {
+    const WINDOW: usize = 256;
+    let mut window = [0; WINDOW];
+    let in_page = ((PAGE - pc % PAGE) as usize).min(WINDOW);
+    memory.fetch(pc, &mut window[..in_page]);
+    let (mut func, mut length, mut instructions) = translate_block(&window[..in_page], pc);
+    if instructions == 0 && in_page < MAX_LENGTH {
+        // The next page is read only for an instruction that may reach into it.
+        if instruction(&window[..in_page], pc) == Err(Undecodable::Truncated) {
+            memory.fetch(pc.wrapping_add(in_page as u32), &mut window[in_page..MAX_LENGTH]);
+            let length_of_one = instruction(&window[..MAX_LENGTH], pc).map_or(0, |instr| instr.len());
+            (func, length, instructions) = translate_block(&window[..length_of_one], pc);
         }
-        if instructions == 0 {
-            return Err(unknown(memory, pc));
-        }
-        let bytes = window[..length].into();
-        Ok(Box::new(Block { pc, bytes, instructions, code: compile::compile(func) }))
     }
+    if instructions == 0 {
+        return Err(unknown(memory, pc));
+    }
+    let bytes = window[..length].into();
+    Ok(Block::new(pc, bytes, instructions, compile::compile(func)))
 }
 
 /// IR of the instructions that stand at `pc`, up to the end of a block or of the bytes; how many bytes and instructions they are.

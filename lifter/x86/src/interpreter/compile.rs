@@ -17,7 +17,8 @@ fn flag_bit(reg: Reg) -> u8 {
     if reg.is_status_flag() { 1 << (reg.index() - Reg::CF.index()) } else { 0 }
 }
 
-const ALL_FLAGS: u8 = 0x3f;
+/// The six status flags.
+pub const ALL_FLAGS: u8 = 0x3f;
 
 /// Compiles a function that begins at its first block.
 pub fn compile(mut func: Func) -> Code {
