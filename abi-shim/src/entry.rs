@@ -4,6 +4,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use hoist_x86::boundary::{NULL_PAGE, PC_RESCHEDULE, Vector};
 use hoist_x86::interpreter::{Interpreter, Stop};
@@ -83,7 +84,13 @@ fn dispatch() {
                 None => return,
             }
         }
-        pc = if pc < NULL_PAGE { segmentation_fault(pc) } else { machine::enter(pc) };
+        pc = match pc {
+            ..NULL_PAGE => segmentation_fault(pc),
+            _ => match kernel(|k| k.look_after(pc)) {
+                next if next == pc => machine::enter(pc),
+                next => next,
+            },
+        };
     }
 }
 
@@ -156,7 +163,11 @@ pub fn interpret(mut pc: u32) -> u32 {
         let stop = kernel(|k| interpret_blocks(&k.process.mm, pc));
         match stop {
             Stop::At(pc) if code_map::is_lifted(pc) => return pc,
-            Stop::At(pc) => return segmentation_fault(pc),
+            Stop::At(at) if kernel(|k| is_executable(&k.process.mm, at)) => match kernel(|k| k.look_after(at)) {
+                next if next == at => pc = at,
+                next => return next,
+            },
+            Stop::At(at) => return segmentation_fault(at),
             Stop::Syscall { next } => match hoist_syscall(next) {
                 after if after != next || code_map::is_lifted(next) => return after,
                 after => pc = after,
@@ -171,23 +182,34 @@ pub fn interpret(mut pc: u32) -> u32 {
     }
 }
 
-/// Runs blocks; the first even if it is lifted, since lifted code sends here what it leaves to the interpreter.
+/// The addresses around `pc` that can be executed, as one area.
+fn executable_around(mm: &AddressSpace, pc: u32) -> Range<u64> {
+    match mm.area_at(pc.into()) {
+        Some((start, area)) if area.prot.has(Prot::EXEC) => start..area.end,
+        _ => 0..0,
+    }
+}
+
+fn is_executable(mm: &AddressSpace, pc: u32) -> bool {
+    !executable_around(mm, pc).is_empty()
+}
+
+/// Runs blocks, so many that the kernel looks after the task now and then; the first even if it is lifted, since lifted code sends here
+/// what it leaves to the interpreter.
 fn interpret_blocks(mm: &AddressSpace, start: u32) -> Stop {
-    let mut first = true;
+    const BLOCKS: u32 = 1 << 16;
+    let mut ran = 0;
     let mut executable = 0..0;
     let mut is_executable = |pc: u32| {
         if !executable.contains(&u64::from(pc)) {
-            executable = match mm.area_at(pc.into()) {
-                Some((start, area)) if area.prot.has(Prot::EXEC) => start..area.end,
-                _ => 0..0,
-            };
+            executable = executable_around(mm, pc);
         }
         executable.contains(&u64::from(pc))
     };
     COUNTS.with_borrow_mut(|counts| {
         let stop_before = |pc: u32| {
-            let lifted = !std::mem::take(&mut first) && code_map::is_lifted(pc);
-            let stop = lifted || !is_executable(pc);
+            let stop = ran == BLOCKS || ran != 0 && code_map::is_lifted(pc) || !is_executable(pc);
+            ran += 1;
             if counts.enabled && !stop {
                 *counts.blocks.entry(pc).or_default() += 1;
             }

@@ -111,7 +111,7 @@ fn programs_with_libc_are_as_on_linux() {
 
 /// Names that `libc.c` knows.
 const TESTS: &[&str] =
-    &["memory", "signals", "files", "abort", "raise", "segv", "divide", "illegal", "jump", "time", "exit7", "ids", "jit"];
+    &["memory", "signals", "files", "abort", "raise", "segv", "divide", "illegal", "jump", "time", "exit7", "ids", "jit", "overflow", "overflow_handled", "busy"];
 
 #[test]
 fn scripts_start_their_interpreters() {

@@ -34,8 +34,11 @@ pub const TASK_SIZE: u64 = 1 << 32;
 pub const STACK_SIZE: u64 = 8 << 20;
 /// Addresses that brk(2) can grow into.
 const BRK_RESERVE: u64 = 256 << 20;
-/// Nothing lies between the stack and what follows.
-const STACK_GUARD: u64 = 1 << 16;
+/// Addresses below the stack that stay free, so that a stack that overflows is seen before it writes over something else: the
+/// kernel looks whenever the Wasm stack is used up, and until then a guest's stack grows by a few MiB.
+const STACK_GUARD: u64 = 16 << 20;
+/// Addresses between the stack and the heap.
+const STACK_GAP: u64 = 1 << 16;
 /// vm.max_map_count.
 const MAX_AREAS: usize = 65530;
 
@@ -73,7 +76,7 @@ impl AddressSpace {
     /// Nothing is mapped; `first_free` is the first address after all homes.
     pub fn new(first_free: u32) -> AddressSpace {
         let stack = page_up(u64::from(first_free.max(MMAP_MIN_ADDR))) + STACK_GUARD;
-        let brk = stack + STACK_SIZE + STACK_GUARD;
+        let brk = stack + STACK_SIZE + STACK_GAP;
         let mmap_base = brk + BRK_RESERVE;
         AddressSpace { areas: BTreeMap::new(), stale: Ranges::default(), stack, brk_start: brk, brk, mmap_base }
     }
@@ -104,6 +107,11 @@ impl AddressSpace {
         let area = Area { end, prot: Prot::READ | Prot::WRITE, shared: false, backing: Backing::Stack, dirty: true, code: false };
         self.insert(self.stack, area)?;
         Ok(end)
+    }
+
+    /// Whether a stack pointer has left the stack at its lower end.
+    pub fn is_stack_overflow(&self, rsp: u64) -> bool {
+        (self.stack - STACK_GUARD..self.stack).contains(&rsp) && !self.is_mapped(rsp, rsp + 1)
     }
 
     /// Bytes of pages that are mapped: the VmSize of proc(5).

@@ -233,6 +233,47 @@ static void jit(void)
 	puts("not reached");
 }
 
+static int overflow(int n)
+{
+	volatile char room[100];
+	room[n % 100] = n;
+	return overflow(n + 1) + room[n % 100];
+}
+
+static void overflowed(int signal)
+{
+	static const char text[] = "overflowed\n";
+	write(1, text, sizeof text - 1);
+	_exit(3);
+}
+
+/* The stack overflows; the handler runs on another stack. */
+static void overflow_handled(void)
+{
+	static char stack[65536];
+	stack_t alt = { .ss_sp = stack, .ss_size = sizeof stack };
+	sigaltstack(&alt, NULL);
+	sigaction(SIGSEGV, &(struct sigaction){ .sa_handler = overflowed, .sa_flags = SA_ONSTACK }, NULL);
+	overflow(0);
+}
+
+static volatile sig_atomic_t rang;
+static void ring(int signal)
+{
+	rang++;
+}
+
+/* A timer interrupts a loop without system calls. */
+static void busy(void)
+{
+	struct itimerval timer = { .it_value = { .tv_usec = 1000 }, .it_interval = { .tv_usec = 1000 } };
+	signal(SIGALRM, ring);
+	setitimer(ITIMER_REAL, &timer, NULL);
+	while (rang < 3)
+		;
+	puts("rang");
+}
+
 int main(int argc, char **argv)
 {
 	const char *test = argv[argc - 1];
@@ -251,6 +292,12 @@ int main(int argc, char **argv)
 		ids();
 	else if (!strcmp(test, "jit"))
 		jit();
+	else if (!strcmp(test, "overflow"))
+		overflow(0);
+	else if (!strcmp(test, "overflow_handled"))
+		overflow_handled();
+	else if (!strcmp(test, "busy"))
+		busy();
 	else if (!strcmp(test, "abort"))
 		abort();
 	else if (!strcmp(test, "raise"))
