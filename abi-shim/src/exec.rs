@@ -100,6 +100,7 @@ pub fn execve(k: &mut Kernel, request: Request) -> Result<(), ExecError> {
     let laid = stack::lay(stack_top, &start)?;
     k.process.arguments = laid.arguments;
     k.process.environment = laid.environment;
+    k.process.auxv = laid.auxv;
 
     let mut state = CpuState::default();
     state.int[4] = laid.rsp;

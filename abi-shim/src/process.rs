@@ -59,6 +59,8 @@ pub struct Process {
     /// First address and length of the strings that `/proc/self/cmdline` shows.
     pub arguments: (u64, u64),
     pub environment: (u64, u64),
+    /// Likewise of the auxiliary vector.
+    pub auxv: (u64, u64),
     /// PR_SET_NO_NEW_PRIVS, PR_SET_DUMPABLE, PR_SET_KEEPCAPS of prctl(2).
     pub no_new_privs: bool,
     pub dumpable: bool,
@@ -87,6 +89,7 @@ impl Process {
             exe: None,
             arguments: (0, 0),
             environment: (0, 0),
+            auxv: (0, 0),
             no_new_privs: false,
             dumpable: true,
             keep_caps: false,

@@ -66,6 +66,8 @@ pub struct Laid {
     /// First address and length of the arguments' strings, as `/proc/self/cmdline` shows them; then the environment's.
     pub arguments: (u64, u64),
     pub environment: (u64, u64),
+    /// First address and length of the auxiliary vector.
+    pub auxv: (u64, u64),
 }
 
 impl Start {
@@ -131,7 +133,13 @@ pub fn lay(top: u64, start: &Start) -> Result<Laid, Errno> {
     let rsp = (down.0 - 8 * words.len() as u64) & !15;
     let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
     user::copy_to_user(rsp, &bytes)?;
-    Ok(Laid { rsp, arguments: (argv_start, argv_end - argv_start), environment: (argv_end, envp_end - argv_end) })
+    let auxv_len = 16 * auxv.len() as u64;
+    Ok(Laid {
+        rsp,
+        arguments: (argv_start, argv_end - argv_start),
+        environment: (argv_end, envp_end - argv_end),
+        auxv: (rsp + bytes.len() as u64 - auxv_len, auxv_len),
+    })
 }
 
 /// An address that what is pushed lowers.

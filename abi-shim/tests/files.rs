@@ -29,8 +29,6 @@ fn natively(program: &Path, work: &Path) -> (String, u32) {
     (String::from_utf8_lossy(&output.stdout).into_owned(), code.expect("a status") as u32)
 }
 
-
-
 /// The same on this kernel.
 fn hoisted(program: &Path) -> (String, u32) {
     let mut tree = RootFs::new();

@@ -92,9 +92,10 @@ impl Epoll {
     fn reaches(&self, other: &Rc<Epoll>, depth: usize) -> bool {
         let files: Vec<Rc<File>> = self.files();
         depth == 0
-            || files.iter().filter_map(|file| file.as_object::<Epoll>()).any(|set| {
-                Rc::ptr_eq(&set, other) || set.reaches(other, depth - 1)
-            })
+            || files
+                .iter()
+                .filter_map(|file| file.as_object::<Epoll>())
+                .any(|set| Rc::ptr_eq(&set, other) || set.reaches(other, depth - 1))
     }
 
     fn files(&self) -> Vec<Rc<File>> {

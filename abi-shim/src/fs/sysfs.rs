@@ -20,7 +20,8 @@ const FILES: [(&str, &str); 8] = [
 ];
 
 /// Directories that are there, empty.
-const DIRECTORIES: [&str; 8] = ["block", "bus", "class/net", "dev", "devices/system/node/node0", "fs/cgroup", "kernel/security", "module"];
+const DIRECTORIES: [&str; 8] =
+    ["block", "bus", "class/net", "dev", "devices/system/node/node0", "fs/cgroup", "kernel/security", "module"];
 
 /// The root of a `/sys`.
 ///

@@ -70,10 +70,7 @@ pub fn encode_device(device: Device) -> u64 {
 
 /// The device that mknod(2)'s `dev_t` means.
 pub fn decode_device(dev: u64) -> Device {
-    Device {
-        major: ((dev >> 8 & 0xfff) | (dev >> 32 & !0xfff)) as u32,
-        minor: ((dev & 0xff) | (dev >> 12 & 0xffff_ff00)) as u32,
-    }
+    Device { major: ((dev >> 8 & 0xfff) | (dev >> 32 & !0xfff)) as u32, minor: ((dev & 0xff) | (dev >> 12 & 0xffff_ff00)) as u32 }
 }
 
 /// Capabilities of capabilities(7) that files ask about, by number.

@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use hoist_vfs::{Device, Kind};
 
+use super::Result;
 use super::anon::{AnonInode, Reopen};
 use super::dentry::{Dentry, Location, Mount};
 use super::device::Devices;
@@ -17,7 +18,6 @@ use super::mem::Clock;
 use super::procfs::Processes;
 use super::types::{Cred, MAY_EXEC, MAY_READ, MAY_WRITE, NAME_MAX, NewInode, OpenFlags, Stat, cap};
 use super::walk::{Last, Parent, Target, Walker};
-use super::Result;
 use crate::errno::Errno::{
     EACCES, EBUSY, EEXIST, EINVAL, EISDIR, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, ENOTEMPTY, ENXIO, EPERM, EROFS, EXDEV,
 };

@@ -4,9 +4,9 @@ use std::rc::Rc;
 
 use crate::errno::Errno::{EBADF, EINVAL};
 use crate::errno::SysResult;
-use crate::fs::{FileObject, Result};
 use crate::fs::epoll::{Epoll, Interest};
 use crate::fs::types::OpenFlags;
+use crate::fs::{FileObject, Result};
 use crate::kernel::Kernel;
 use crate::user;
 use crate::wasi::Nanos;

@@ -42,7 +42,9 @@ fn system(k: &Kernel, path: &str) -> Vec<u8> {
     match path {
         "cgroups" => line("#subsys_name\thierarchy\tnum_cgroups\tenabled"),
         "cpuinfo" => CPUINFO.into(),
-        "devices" => b"Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/console\n  5 /dev/ptmx\n136 pts\n\nBlock devices:\n".to_vec(),
+        "devices" => {
+            b"Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/console\n  5 /dev/ptmx\n136 pts\n\nBlock devices:\n".to_vec()
+        }
         "filesystems" => b"nodev\tsysfs\nnodev\ttmpfs\nnodev\tproc\nnodev\tdevpts\nnodev\toverlay\n".to_vec(),
         "loadavg" => format!("0.00 0.00 0.00 1/1 {}\n", k.process.pid).into_bytes(),
         "meminfo" => meminfo(k),
@@ -153,7 +155,8 @@ fn stat(k: &Kernel) -> Vec<u8> {
     let (secs, _) = wasi::clock::realtime();
     let booted = secs.saturating_sub(wasi::clock::monotonic().saturating_sub(k.booted) / 1_000_000_000);
     let cpu = format!("{used} 0 0 {idle} 0 0 0 0 0 0");
-    format!("cpu  {cpu}\ncpu0 {cpu}\nintr 0\nctxt 0\nbtime {booted}\nprocesses 1\nprocs_running 1\nprocs_blocked 0\n").into_bytes()
+    format!("cpu  {cpu}\ncpu0 {cpu}\nintr 0\nctxt 0\nbtime {booted}\nprocesses 1\nprocs_running 1\nprocs_blocked 0\n")
+        .into_bytes()
 }
 
 /// A UUID of version 4: from the random bytes of the host, or the same each time for a seed.
@@ -182,6 +185,7 @@ fn uuid(seed: Option<u64>) -> Vec<u8> {
 fn process(k: &Kernel, name: &str) -> Vec<u8> {
     let line = |text: &str| format!("{text}\n").into_bytes();
     match name {
+        "auxv" => memory(k.process.auxv),
         "cgroup" => line("0::/"),
         "cmdline" => memory(k.process.arguments),
         "environ" => memory(k.process.environment),
@@ -260,11 +264,19 @@ fn status(k: &Kernel) -> Vec<u8> {
     let _ = writeln!(text, "Uid:\t{}\nGid:\t{}", ids(cred.uid, cred.fs.fsuid), ids(cred.gid, cred.fs.fsgid));
     let _ = writeln!(text, "FDSize:\t{descriptors}\nGroups:\t{} ", groups.join(" "));
     let _ = writeln!(text, "NStgid:\t{0}\nNSpid:\t{0}\nNSpgid:\t{1}\nNSsid:\t{2}", process.pid, process.group, process.session);
-    for (name, value) in [("VmPeak", kilobytes), ("VmSize", kilobytes), ("VmLck", 0), ("VmHWM", kilobytes), ("VmRSS", kilobytes), ("VmSwap", 0)] {
+    for (name, value) in
+        [("VmPeak", kilobytes), ("VmSize", kilobytes), ("VmLck", 0), ("VmHWM", kilobytes), ("VmRSS", kilobytes), ("VmSwap", 0)]
+    {
         let _ = writeln!(text, "{name}:\t{value:>8} kB");
     }
-    let _ = writeln!(text, "Threads:\t1\nSigQ:\t0/15000\nSigPnd:\t{0:016x}\nShdPnd:\t{0:016x}\nSigBlk:\t{1:016x}", 0, k.task.blocked.0);
-    for (name, set) in [("CapInh", cred.inheritable), ("CapPrm", cred.permitted), ("CapEff", cred.fs.caps), ("CapBnd", cred.bounding)] {
+    let _ = writeln!(
+        text,
+        "Threads:\t1\nSigQ:\t0/15000\nSigPnd:\t{0:016x}\nShdPnd:\t{0:016x}\nSigBlk:\t{1:016x}",
+        0, k.task.blocked.0
+    );
+    for (name, set) in
+        [("CapInh", cred.inheritable), ("CapPrm", cred.permitted), ("CapEff", cred.fs.caps), ("CapBnd", cred.bounding)]
+    {
         let _ = writeln!(text, "{name}:\t{set:016x}");
     }
     let _ = writeln!(text, "CapAmb:\t{:016x}\nNoNewPrivs:\t{}\nSeccomp:\t0", 0, u8::from(process.no_new_privs));
@@ -328,7 +340,9 @@ fn maps(k: &Kernel, smaps: bool) -> Vec<u8> {
         text.push(b'\n');
         if smaps {
             let kilobytes = (area.end - start) / 1024;
-            for (name, value) in [("Size", kilobytes), ("KernelPageSize", 4), ("MMUPageSize", 4), ("Rss", kilobytes), ("Pss", kilobytes)] {
+            for (name, value) in
+                [("Size", kilobytes), ("KernelPageSize", 4), ("MMUPageSize", 4), ("Rss", kilobytes), ("Pss", kilobytes)]
+            {
                 text.extend_from_slice(format!("{:<16}{value:>8} kB\n", format!("{name}:")).as_bytes());
             }
         }

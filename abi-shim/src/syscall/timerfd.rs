@@ -4,9 +4,9 @@ use std::rc::Rc;
 
 use crate::errno::Errno::EINVAL;
 use crate::errno::SysResult;
+use crate::fs::Result;
 use crate::fs::timerfd::TimerFd;
 use crate::fs::types::OpenFlags;
-use crate::fs::Result;
 use crate::kernel::Kernel;
 use crate::wasi::{Nanos, clock};
 

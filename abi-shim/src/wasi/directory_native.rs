@@ -34,7 +34,9 @@ pub fn grant(directories: &[(&Path, &str, bool)]) {
 
 pub fn granted() -> Vec<(Directory, String)> {
     GRANTED.with_borrow(|granted| {
-        let open = |(path, name, writable): &(PathBuf, String, bool)| (Directory { path: path.clone(), writable: *writable }, name.clone());
+        let open = |(path, name, writable): &(PathBuf, String, bool)| {
+            (Directory { path: path.clone(), writable: *writable }, name.clone())
+        };
         granted.iter().map(open).collect()
     })
 }

@@ -28,8 +28,9 @@ enum Node {
     /// A symlink that is nothing but a path.
     Link(Link),
     Process(i32),
-    /// `/proc/PID/task`.
+    /// `/proc/PID/task`, and a task in it: as its process, but without tasks.
     Tasks(i32),
+    Task(i32),
     Fds(i32),
     FdInfos(i32),
     /// `/proc/PID/fd/N`.
@@ -64,22 +65,23 @@ pub fn root(processes: Rc<Processes>, clock: Clock, root: Location) -> InodeRef 
 }
 
 /// Symlinks in the root.
-const LINKS: [(&str, Link); 4] = [
+const LINKS: [(&str, Link); 3] = [
     ("self", Link::ToSelf),
     ("thread-self", Link::ThreadSelf),
     ("mounts", Link::Fixed("self/mounts")),
-    ("net", Link::Fixed("self/net")),
 ];
 
 /// The directories and links of a process.
-const PROCESS_NODES: [(&str, fn(i32) -> Node); 6] = [
-    ("fd", Node::Fds),
-    ("fdinfo", Node::FdInfos),
-    ("task", Node::Tasks),
-    ("exe", Node::Exe),
-    ("cwd", Node::Cwd),
-    ("root", Node::RootLink),
-];
+fn process_nodes(pid: i32) -> [(&'static str, Node); 6] {
+    [
+        ("fd", Node::Fds(pid)),
+        ("fdinfo", Node::FdInfos(pid)),
+        ("task", Node::Tasks(pid)),
+        ("exe", Node::Exe(pid)),
+        ("cwd", Node::Cwd(pid)),
+        ("root", Node::RootLink(pid)),
+    ]
+}
 
 impl Node {
     fn kind(&self) -> Kind {
@@ -103,7 +105,7 @@ impl Node {
     /// The process whose file it is.
     fn process(&self) -> Option<i32> {
         match *self {
-            Node::Process(pid) | Node::Tasks(pid) | Node::Fds(pid) | Node::FdInfos(pid) | Node::Fd(pid, _) => Some(pid),
+            Node::Process(pid) | Node::Tasks(pid) | Node::Task(pid) | Node::Fds(pid) | Node::FdInfos(pid) | Node::Fd(pid, _) => Some(pid),
             Node::Exe(pid) | Node::Cwd(pid) | Node::RootLink(pid) => Some(pid),
             Node::Text(Text::Process(pid, _) | Text::FdInfo(pid, _), _) => Some(pid),
             _ => None,
@@ -163,14 +165,14 @@ impl ProcInode {
                 list
             }
             Node::Dir(path) => below(path).into_iter().map(named).collect(),
-            Node::Process(pid) => {
+            Node::Process(pid) | Node::Task(pid) => {
                 let texts = PROCESS.map(|(name, mode)| (name, Node::Text(Text::Process(pid, name), mode)));
-                let nodes = PROCESS_NODES.map(|(name, node)| (name, node(pid)));
-                let mut list: Vec<_> = texts.into_iter().chain(nodes).map(named).collect();
+                let mut list: Vec<_> = texts.into_iter().chain(process_nodes(pid)).map(named).collect();
+                list.retain(|(_, node)| self.node != Node::Task(pid) || *node != Node::Tasks(pid));
                 list.sort_by(|a, b| a.0.cmp(&b.0));
                 list
             }
-            Node::Tasks(pid) => vec![numbered(pid, Node::Process(pid))],
+            Node::Tasks(pid) => vec![numbered(pid, Node::Task(pid))],
             Node::Fds(pid) => {
                 let fds = self.entry(pid)?.files.borrow().open().collect::<Vec<_>>();
                 fds.into_iter().map(|fd| numbered(fd, Node::Fd(pid, fd))).collect()

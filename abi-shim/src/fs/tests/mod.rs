@@ -61,7 +61,7 @@ impl Tree {
         Tree { vfs, fs, cred: Cred::root() }
     }
 
-    fn as_user(mut self) -> Tree {
+    fn for_user(mut self) -> Tree {
         self.cred = Cred { fsuid: 1000, fsgid: 1000, groups: vec![], caps: 0 };
         self
     }

@@ -138,7 +138,7 @@ fn links_share_an_inode() {
 
 #[test]
 fn users_are_held_to_permissions() {
-    let t = Tree::new().as_user();
+    let t = Tree::new().for_user();
     assert_eq!(error(t.write("/etc/passwd", b"")), EACCES);
     assert_eq!(error(t.mkdir("/etc/new")), EACCES);
     t.mkdir("/home/user/new").unwrap();
@@ -157,7 +157,14 @@ fn directories_may_nest_deep() {
     let mut at = t.find("/tmp").unwrap();
     for _ in 0..100_000 {
         let walker = crate::fs::walk::Walker { start: at, ..t.walker() };
-        let new = crate::fs::types::NewInode { kind: Kind::Directory, mode: 0o755, uid: 0, gid: 0, rdev: Default::default(), target: vec![] };
+        let new = crate::fs::types::NewInode {
+            kind: Kind::Directory,
+            mode: 0o755,
+            uid: 0,
+            gid: 0,
+            rdev: Default::default(),
+            target: vec![],
+        };
         at = t.vfs.create(&walker, b"d", new).unwrap();
     }
     assert_eq!(t.path(&at).len(), 4 + 200_000);

@@ -48,6 +48,8 @@ fn there_is_nothing_else() {
     assert_eq!(error(t.find("/proc/07")), ENOENT);
     assert_eq!(error(t.find("/proc/self/fd/4")), ENOENT);
     assert_eq!(error(t.open("/proc/sys/kernel/hostname", OpenFlags::WRONLY)), EROFS);
+    assert_eq!(t.ls("/proc/7/task"), ["7"]);
+    assert!(!t.ls("/proc/7/task/7").contains(&"task".to_owned()), "or a walk of the tree would not end");
     assert!(t.ls("/proc").contains(&"7".to_owned()));
     assert_eq!(t.ls("/proc/sys"), ["fs", "kernel", "net", "vm"]);
     assert_eq!(t.ls("/proc/sys/kernel/random"), ["boot_id", "entropy_avail", "poolsize", "uuid"]);
