@@ -133,19 +133,19 @@ int main(void) {
 
     int timer = SAY(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK));
     SAY(timerfd_create(99, 0));
-    struct itimerspec once = {{0, 0}, {0, 2000000}}, left;
+    struct itimerspec once = {{0, 0}, {0, 300000000}}, left;
     uint64_t expired = 0;
     SAY(read(timer, &expired, 8));
     SAY(timerfd_settime(timer, 0, &once, NULL));
     SAY(timerfd_gettime(timer, &left));
-    printf("%d\n", left.it_value.tv_nsec > 0 && left.it_value.tv_nsec <= 2000000);
+    printf("%d\n", left.it_value.tv_nsec > 0 && left.it_value.tv_nsec <= 300000000);
     struct pollfd tick = {timer, POLLIN};
     SAY(poll(&tick, 1, 1));
     SAY(poll(&tick, 1, -1));
     SAY(read(timer, &expired, 8));
     printf("%lu\n", (unsigned long)expired);
     SAY(read(timer, &expired, 8));
-    once.it_interval.tv_nsec = 1000000;
+    once.it_interval.tv_nsec = 1000000, once.it_value.tv_nsec = 1;
     SAY(timerfd_settime(timer, TFD_TIMER_ABSTIME, &once, NULL));
     event.events = EPOLLIN;
     SAY(epoll_ctl(ep, EPOLL_CTL_ADD, timer, &event));
