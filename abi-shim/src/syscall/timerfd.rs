@@ -52,8 +52,11 @@ pub fn sys_timerfd_settime(k: &mut Kernel, [fd, flags, new, old, ..]: [u64; 6]) 
     let next = match value {
         0 => None,
         _ if flags & TFD_TIMER_ABSTIME == 0 => Some(now.saturating_add(value)),
-        // As far from now on the monotonic clock as on the timer's own.
-        _ => Some(now.saturating_add(value.saturating_sub(read_clock(k, timer.clock)?))),
+        // As far from now on the monotonic clock as on the timer's own, be it past or to come.
+        _ => {
+            let shown = read_clock(k, timer.clock)?;
+            Some(now.saturating_add(value.saturating_sub(shown)).saturating_sub(shown.saturating_sub(value)))
+        }
     };
     timer.set(next, interval);
     if old != 0 {
