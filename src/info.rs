@@ -88,7 +88,9 @@ pub struct Service {
 /// Why a file tells nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum InfoError {
-    #[error("not a WebAssembly component: {0}")]
+    #[error("not a WebAssembly component")]
+    NotWasm,
+    #[error("not a WebAssembly component, or a damaged one: {0}")]
     Parse(#[from] wasmparser::Error),
     #[error("not a component that hoist made: it has no section {0:?}")]
     Missing(&'static str),
@@ -101,6 +103,9 @@ pub enum InfoError {
 /// # Errors
 /// [`InfoError`]
 pub fn read(component: &[u8]) -> Result<(Info, serde_json::Value), InfoError> {
+    if !component.starts_with(b"\0asm") {
+        return Err(InfoError::NotWasm);
+    }
     let (mut info, mut config) = (None, None);
     let mut depth = 0;
     for payload in Parser::new(0).parse_all(component) {

@@ -2,9 +2,10 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hoist_lifter::discover;
-use hoist_lifter::elf::Elf;
+use hoist_lifter::elf::{Elf, ElfError};
 use hoist_lifter::lift::File;
 use hoist_lifter::wasm::layout::{FileStats, Layout, Lifted};
 use hoist_vfs::RootFs;
@@ -27,23 +28,46 @@ pub enum LiftError {
 /// `Read`.
 pub fn lift(rootfs: &RootFs, homes: &Homes, layout: &Layout, progress: &Progress) -> Result<Lifted, LiftError> {
     let contents = homes.homes.iter().map(|home| content(rootfs, home)).collect::<Result<Vec<_>, _>>()?;
+    let found = progress.stage("discover", || {
+        in_parallel(homes.homes.len(), |number| {
+            let elf = Elf::parse(&contents[number], homes.homes[number].bias)?;
+            Ok::<_, ElfError>(File { program: discover::discover(&elf), elf })
+        })
+    });
     let (mut files, mut numbers) = (Vec::new(), Vec::new());
-    for (number, (home, bytes)) in homes.homes.iter().zip(&contents).enumerate() {
-        match Elf::parse(bytes, home.bias) {
-            Ok(elf) => {
-                files.push(File { program: discover::discover(&elf), elf });
+    for (number, file) in found.into_iter().enumerate() {
+        match file {
+            Ok(file) => {
+                files.push(file);
                 numbers.push(number);
             }
-            Err(error) => progress.warn(&format!("{} is interpreted: {error}", path_text(&home.path))),
+            Err(error) => progress.warn(&format!("{} is interpreted: {error}", path_text(&homes.homes[number].path))),
         }
     }
-    let mut lifted = hoist_lifter::lift::lift(&files, layout, &|_| ());
+    let mut lifted = progress.stage("lift", || hoist_lifter::lift::lift(&files, layout, &|_| ()));
     let mut stats = vec![FileStats::default(); homes.homes.len()];
     for (file, number) in lifted.stats.files.iter().zip(numbers) {
         stats[number] = *file;
     }
     lifted.stats.files = stats;
     Ok(lifted)
+}
+
+/// Calls `work` with 0, 1, … on all processors; the results are in that order.
+fn in_parallel<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let next = AtomicUsize::new(0);
+    let take = || {
+        let numbers = std::iter::from_fn(|| Some(next.fetch_add(1, Ordering::Relaxed)).filter(|number| *number < count));
+        numbers.map(|number| (number, work(number))).collect::<Vec<_>>()
+    };
+    let workers = std::thread::available_parallelism().map_or(1, usize::from).min(count);
+    let mut results: Vec<(usize, T)> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..workers).map(|_| scope.spawn(take)).collect();
+        let results = threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        results.flatten().collect()
+    });
+    results.sort_by_key(|(number, _)| *number);
+    results.into_iter().map(|(_, result)| result).collect()
 }
 
 fn content(rootfs: &RootFs, home: &Home) -> Result<Arc<[u8]>, LiftError> {

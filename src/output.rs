@@ -1,9 +1,10 @@
 //! Files that appear only when they are complete.
 
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempPath};
 
 /// Why a file could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -16,7 +17,9 @@ pub struct OutputError {
 /// A file being written beside its destination; gone again if it is not finished.
 pub struct Output<'p> {
     path: &'p Path,
-    file: BufWriter<NamedTempFile>,
+    file: BufWriter<File>,
+    /// Where it is until it is finished.
+    place: TempPath,
 }
 
 impl<'p> Output<'p> {
@@ -32,8 +35,13 @@ impl<'p> Output<'p> {
             dir.metadata()?;
             temporary(dir)
         };
-        let file = create().map_err(|source| error(path, source))?;
-        Ok(Output { path, file: BufWriter::with_capacity(1 << 20, file) })
+        let (file, place) = create().map_err(|source| error(path, source))?.into_parts();
+        Ok(Output { path, file: BufWriter::with_capacity(1 << 20, file), place })
+    }
+
+    /// What an error of writing to this file means to a user.
+    pub fn error(&self, source: io::Error) -> OutputError {
+        error(self.path, source)
     }
 
     /// Puts the file in its place; returns its length in bytes.
@@ -45,9 +53,9 @@ impl<'p> Output<'p> {
         let finish = || {
             let file = self.file.into_inner().map_err(|error| error.into_error())?;
             // A full disk may show no earlier than here.
-            file.as_file().sync_all()?;
-            let len = file.as_file().metadata()?.len();
-            file.persist(path).map_err(|error| error.error)?;
+            file.sync_all()?;
+            let len = file.metadata()?.len();
+            self.place.persist(path).map_err(|error| error.error)?;
             Ok(len)
         };
         finish().map_err(|source| error(path, source))

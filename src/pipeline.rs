@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use hoist_lifter::wasm::layout::{Layout, Lifted, Stats};
+use hoist_lifter::wasm::layout::{Lifted, Stats};
 use hoist_oci::{Image, ImageConfig, PullOptions, Reference};
 use hoist_vfs::{Kind, Packed, RootFs};
 use hoist_x86::boundary::code_map;
@@ -75,7 +75,10 @@ pub fn convert(conversion: &Conversion, output: &Path, progress: &Progress) -> R
     };
     let homes = progress.stage("homes", || Homes::assign(&image.rootfs, entry.as_ref().map(|entry| entry.inode)));
     let linker = Linker::new(kernel::WASM)?;
-    let lifted = progress.stage("lift", || lift_all(conversion.lift, &image.rootfs, &homes, linker.layout(), progress))?;
+    let lifted = match conversion.lift {
+        Lift::All => lift::lift(&image.rootfs, &homes, linker.layout(), progress)?,
+        Lift::None => Lifted::default(),
+    };
     let numbers = homes.numbers();
     let rom = progress.stage("pack", || hoist_vfs::pack(&image.rootfs, |inode| numbers.get(&inode).copied()))?;
     let manifest = manifest(&image, &homes, &lifted).encode()?;
@@ -97,7 +100,11 @@ pub fn convert(conversion: &Conversion, output: &Path, progress: &Progress) -> R
     progress.stage("write", || {
         let mut out = Output::create(output)?;
         let json = serde_json::to_vec(&info)?;
-        component.write(&[(CONFIG_SECTION, &image.config_json), (INFO_SECTION, &json)], &mut out)?;
+        let written = component.write(&[(CONFIG_SECTION, &image.config_json), (INFO_SECTION, &json)], &mut out);
+        match written {
+            Err(LinkError::Write(source)) => return Err(out.error(source).into()),
+            written => written?,
+        }
         out.finish()?;
         Ok(info)
     })
@@ -106,13 +113,6 @@ pub fn convert(conversion: &Conversion, output: &Path, progress: &Progress) -> R
 /// SHA-256 of the kernel: with the version, what a component depends on apart from its image.
 pub fn kernel_digest() -> String {
     Sha256::digest(kernel::WASM).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn lift_all(lift: Lift, rootfs: &RootFs, homes: &Homes, layout: &Layout, progress: &Progress) -> Result<Lifted, ConvertError> {
-    match lift {
-        Lift::None => Ok(Lifted::default()),
-        Lift::All => Ok(lift::lift(rootfs, homes, layout, progress)?),
-    }
 }
 
 /// What the kernel is told.

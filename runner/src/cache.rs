@@ -19,6 +19,8 @@ pub enum CacheError {
     Read { file: PathBuf, source: io::Error },
     #[error("{file}: {source}", file = .file.display())]
     Write { file: PathBuf, source: io::Error },
+    #[error("{file}: not a WebAssembly component", file = .file.display())]
+    NotWasm { file: PathBuf },
     #[error("{file}: not a WebAssembly component that can be compiled here: {source:#}", file = .file.display())]
     Compile { file: PathBuf, source: wasmtime::Error },
     #[error("{file}: compiled for another machine or by another version of wasmtime: {source:#}", file = .file.display())]
@@ -43,8 +45,10 @@ impl Cache {
 
     pub(crate) fn load(&self, engine: &Engine, file: &Path, compiling: impl FnOnce()) -> Result<Component, CacheError> {
         let read = |source| CacheError::Read { file: file.to_owned(), source };
-        if is_compiled(file).map_err(read)? {
-            return deserialize(engine, file).map_err(|source| CacheError::Foreign { file: file.to_owned(), source });
+        match &magic(file).map_err(read)? {
+            ELF => return deserialize(engine, file).map_err(|source| CacheError::Foreign { file: file.to_owned(), source }),
+            WASM => {}
+            _ => return Err(CacheError::NotWasm { file: file.to_owned() }),
         }
         let Some(dir) = &self.dir else {
             compiling();
@@ -87,11 +91,17 @@ fn write(output: &Path, bytes: &[u8]) -> io::Result<()> {
     file.persist(output).map(drop).map_err(|error| error.error)
 }
 
-/// Whether a file holds compiled code: that is an ELF file.
-fn is_compiled(file: &Path) -> io::Result<bool> {
+/// Compiled code is an ELF file.
+const ELF: &[u8; 4] = b"\x7fELF";
+const WASM: &[u8; 4] = b"\0asm";
+
+/// The first bytes of a file; zeros if it is shorter.
+fn magic(file: &Path) -> io::Result<[u8; 4]> {
     let mut magic = [0; 4];
-    let mut file = File::open(file)?;
-    Ok(file.read_exact(&mut magic).is_ok() && magic == *b"\x7fELF")
+    match File::open(file)?.read_exact(&mut magic) {
+        Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => Err(error),
+        _ => Ok(magic),
+    }
 }
 
 fn deserialize(engine: &Engine, file: &Path) -> wasmtime::Result<Component> {
