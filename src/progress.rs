@@ -1,5 +1,6 @@
 //! What a conversion tells its user while it goes on, and how long its stages took.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::sync::Mutex;
@@ -26,18 +27,35 @@ impl Progress {
 
     /// Does a stage of the work, shown and timed.
     pub fn stage<T>(&self, name: &'static str, work: impl FnOnce() -> T) -> T {
-        let spinner = self.bars.as_ref().map(|bars| {
-            let spinner = bars.add(ProgressBar::new_spinner().with_message(name));
-            spinner.enable_steady_tick(Duration::from_millis(100));
-            spinner
-        });
+        let spinner = self.spinner(name);
         let start = Instant::now();
         let result = work();
         // A panic elsewhere does not make the list of times wrong.
         self.timings.lock().unwrap_or_else(|poison| poison.into_inner()).push((name, start.elapsed()));
-        if let Some(spinner) = spinner {
-            spinner.finish_and_clear();
-        }
+        spinner.finish_and_clear();
+        result
+    }
+
+    /// Something that turns while work goes on, on a terminal.
+    fn spinner(&self, message: impl Into<Cow<'static, str>>) -> ProgressBar {
+        let Some(bars) = &self.bars else { return ProgressBar::hidden() };
+        let spinner = bars.add(ProgressBar::new_spinner().with_message(message));
+        spinner.enable_steady_tick(Duration::from_millis(100));
+        spinner
+    }
+
+    /// Does work that is timed, and announced only if it turns out to be long: when it calls what it is given.
+    pub fn maybe_long<T>(&self, name: &'static str, announcement: &'static str, work: impl FnOnce(&mut dyn FnMut()) -> T) -> T {
+        let mut spinner = ProgressBar::hidden();
+        let start = Instant::now();
+        let result = work(&mut || {
+            if self.bars.is_none() {
+                self.line(announcement);
+            }
+            spinner = self.spinner(announcement);
+        });
+        self.timings.lock().unwrap_or_else(|poison| poison.into_inner()).push((name, start.elapsed()));
+        spinner.finish_and_clear();
         result
     }
 

@@ -76,7 +76,7 @@ impl Runner {
         Ok(cache.load(&self.engine, file, compiling)?)
     }
 
-    /// Compiles a component to a file that [`Runner::load`] and `wasmtime run --allow-precompiled` take.
+    /// Compiles a component to a file that [`Runner::load`] takes. (The stock command compiles with other settings: `wasmtime compile`.)
     ///
     /// # Errors
     /// `Cache`.

@@ -8,7 +8,7 @@ use hoist_runner::{Profiler, Runner};
 
 use super::Failure;
 
-/// Compile a component for this machine, for `hoist run` and `wasmtime run --allow-precompiled`
+/// Compile a component for this machine, for `hoist run`
 #[derive(Args)]
 pub struct Compile {
     /// The component

@@ -104,9 +104,8 @@ impl Run {
             Some(Profile::Jitdump) => Profiler::JitDump,
         })?;
         let cache = cache_dir().map_or_else(Cache::none, |dir| Cache::at(dir.join("compiled")));
-        let component = progress.stage("compile", || {
-            runner.load(&file, &cache, || progress.line("compiling for this machine (once)"))
-        })?;
+        let load = |announce: &mut dyn FnMut()| runner.load(&file, &cache, announce);
+        let component = progress.maybe_long("compile", "compiling for this machine (once)", load)?;
         if self.timings {
             eprint!("{}", progress.timings());
         }
