@@ -1,0 +1,134 @@
+//! Commands in a chroot: the real kernel and the real processor say what is right.
+
+use std::ffi::CString;
+use std::fs;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use super::hoisted::finish;
+use super::{Invocation, Outcome};
+
+/// What hoist, as docker, sets where an image sets nothing.
+const ENVIRONMENT: [(&str, &str); 3] =
+    [("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), ("HOSTNAME", HOSTNAME), ("HOME", "/root")];
+const HOSTNAME: &str = "hoist";
+const WORKDIR: &str = "/work";
+/// mknod(2): name, major and minor number as in Linux's Documentation/admin-guide/devices.txt.
+const DEVICES: [(&str, u32, u32); 6] =
+    [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
+const DEVICE_LINKS: [(&str, &str); 4] =
+    [("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"), ("stderr", "/proc/self/fd/2")];
+
+/// Runs a command in a root filesystem, which stays as it is: what is written goes to an overlay that ends with the command.
+///
+/// # Errors
+/// We are not root, the command is not there, or it takes too long.
+pub fn run(rootfs: &Path, invocation: &Invocation) -> Result<Outcome> {
+    let (program, args) = invocation.argv.split_first().context("a command has a name")?;
+    let mut command = Command::new(program);
+    command.args(args).env_clear().envs(ENVIRONMENT);
+    command.envs(invocation.env.iter().map(|(name, value)| (name, value)));
+    let workdir = invocation.workdir.as_deref().unwrap_or(WORKDIR);
+    let root = Root::new(rootfs, workdir)?;
+    // SAFETY: between fork and exec, `enter` makes system calls only; all memory it needs was allocated before.
+    unsafe { command.pre_exec(move || root.enter()) };
+    finish(command, &invocation.stdin).context("natively (this needs root)")
+}
+
+/// A mount that is to be made: mount(2).
+struct Mount {
+    source: CString,
+    target: CString,
+    kind: CString,
+    data: CString,
+}
+
+impl Mount {
+    fn new(source: &str, target: &str, kind: &str, data: &str) -> Result<Mount> {
+        let [source, target, kind, data] = [source, target, kind, data].map(CString::new);
+        Ok(Mount { source: source?, target: target?, kind: kind?, data: data? })
+    }
+
+    fn make(&self) -> io::Result<()> {
+        // SAFETY: the strings end in zero bytes.
+        check(unsafe {
+            libc::mount(self.source.as_ptr(), self.target.as_ptr(), self.kind.as_ptr(), 0, self.data.as_ptr().cast())
+        })
+    }
+}
+
+/// What a command's root is made of, ready for a process that must not allocate.
+struct Root {
+    /// Keeps what is written, in memory: mounted first.
+    scratch: Mount,
+    directories: Vec<CString>,
+    mounts: Vec<Mount>,
+    root: CString,
+    devices: Vec<(CString, libc::dev_t)>,
+    links: Vec<(CString, CString)>,
+    workdir: CString,
+}
+
+impl Root {
+    fn new(rootfs: &Path, workdir: &str) -> Result<Root> {
+        let lower = rootfs.canonicalize()?;
+        // Every namespace of mounts has its own: they can all use the same directory.
+        let scratch = lower.with_file_name("native");
+        fs::create_dir_all(&scratch)?;
+        let path = |name: &str| scratch.join(name).display().to_string();
+        let overlay = format!("lowerdir={},upperdir={},workdir={}", lower.display(), path("upper"), path("work"));
+        let root = path("root");
+        let directories = ["upper", "work", "root"].map(|name| CString::new(path(name)));
+        let device = |&(name, major, minor): &(&str, u32, u32)| Ok((CString::new(format!("/dev/{name}"))?, libc::makedev(major, minor)));
+        let link = |&(name, to): &(&str, &str)| Ok((CString::new(format!("/dev/{name}"))?, CString::new(to)?));
+        Ok(Root {
+            scratch: Mount::new("scratch", &path(""), "tmpfs", "mode=0755")?,
+            directories: directories.into_iter().collect::<Result<_, _>>()?,
+            mounts: vec![
+                Mount::new("root", &root, "overlay", &overlay)?,
+                Mount::new("proc", &format!("{root}/proc"), "proc", "")?,
+                Mount::new("sysfs", &format!("{root}/sys"), "sysfs", "")?,
+                Mount::new("dev", &format!("{root}/dev"), "tmpfs", "mode=0755")?,
+            ],
+            root: CString::new(root)?,
+            devices: DEVICES.iter().map(device).collect::<Result<_>>()?,
+            links: DEVICE_LINKS.iter().map(link).collect::<Result<_>>()?,
+            workdir: CString::new(workdir)?,
+        })
+    }
+
+    /// Gives the calling process namespaces of its own (no network, nothing shared) and this root.
+    fn enter(&self) -> io::Result<()> {
+        let namespaces = libc::CLONE_NEWNS | libc::CLONE_NEWNET | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC;
+        let none = std::ptr::null();
+        // SAFETY: system calls whose strings end in zero bytes, in a process that has one thread.
+        unsafe {
+            check(libc::unshare(namespaces))?;
+            check(libc::mount(none, c"/".as_ptr(), none, libc::MS_REC | libc::MS_PRIVATE, none.cast()))?;
+            check(libc::sethostname(HOSTNAME.as_ptr().cast(), HOSTNAME.len()))?;
+            self.scratch.make()?;
+            for directory in &self.directories {
+                check(libc::mkdir(directory.as_ptr(), 0o755))?;
+            }
+            self.mounts.iter().try_for_each(Mount::make)?;
+            check(libc::chroot(self.root.as_ptr()))?;
+            libc::umask(0);
+            for (path, number) in &self.devices {
+                check(libc::mknod(path.as_ptr(), libc::S_IFCHR | 0o666, *number))?;
+            }
+            for (path, to) in &self.links {
+                check(libc::symlink(to.as_ptr(), path.as_ptr()))?;
+            }
+            libc::umask(0o022);
+            check(libc::chdir(self.workdir.as_ptr()))
+        }
+    }
+}
+
+fn check(result: libc::c_int) -> io::Result<()> {
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
