@@ -97,11 +97,15 @@ pub fn boot(options: Options) -> Result<Kernel, BootError> {
         vfs,
         process,
         task: Task::new(1),
+        others: Default::default(),
+        next_tid: 2,
+        activity: 0,
+        turn: 0,
         hostname: hostname.into_bytes(),
         booted: now,
         slept: 0,
         trace: options.trace_syscalls,
-        said_no_tasks: false,
+        said_no_processes: false,
     };
     start(&mut k, argv, env)?;
     Ok(k)

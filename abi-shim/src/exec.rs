@@ -87,6 +87,7 @@ pub fn execve(k: &mut Kernel, request: Request) -> Result<(), ExecError> {
     let stack_top = process.mm.map_stack()?;
     k.process.become_program(&program.location);
     k.task.name = short_name(&path);
+    k.end_other_tasks();
     k.task.become_program();
     set_ids(k, &program.location)?;
 

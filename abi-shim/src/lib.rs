@@ -4,7 +4,8 @@
 //! | --- | --- |
 //! | [`entry`] | how control comes in: from the host, from lifted code, from the interpreter; the dispatcher |
 //! | [`options`], [`boot`] | the host's arguments and the image's config → the first process |
-//! | [`kernel`], [`process`], [`task`] | the state, and the way of a system call through it |
+//! | [`kernel`], [`process`], [`task`] | the state |
+//! | [`sched`] | the way of a system call through the kernel; which task runs |
 //! | [`syscall`] | the calls: a table, and a file a family |
 //! | [`exec`], [`elf`], [`stack`] | execve(2) |
 //! | [`mm`], [`code_map`] | the address space; which lifted code is good where |
@@ -32,6 +33,7 @@ pub mod mm;
 pub mod options;
 pub mod process;
 pub mod rom;
+pub mod sched;
 pub mod signal;
 pub mod stack;
 pub mod syscall;

@@ -1,15 +1,20 @@
 //! A task: one thread of the guest.
 
+use hoist_x86::state::CpuState;
+
 use crate::signal::{AltStack, Pending, SignalSet};
+use crate::syscall::strace;
 use crate::wasi::{Event, Nanos};
 
 /// What a task does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum State {
-    /// It runs, or could.
+    /// It runs.
     Running,
-    /// It goes on at [`Task::pc`], not where its code expects: after execve(2), rt_sigreturn(2).
+    /// It goes on at [`Task::pc`]: after execve(2), rt_sigreturn(2), or when another task had its turn.
     Elsewhere,
+    /// Its system call waits and is made again.
+    Waiting,
     /// It has ended.
     Ended,
 }
@@ -21,6 +26,9 @@ pub struct Wait {
     pub events: Vec<Event>,
     /// On the monotonic clock.
     pub deadline: Option<Nanos>,
+    /// Address of a futex and the bits of FUTEX_WAKE_BITSET that it wakes for; if there is none, anything that another task does may be
+    /// what it waits for.
+    pub futex: Option<(u64, u32)>,
 }
 
 /// One thread.
@@ -43,6 +51,16 @@ pub struct Task {
     pub name: Vec<u8>,
     /// What the call that returned `ERESTARTSYS` waits for.
     pub wait: Wait,
+    /// FUTEX_WAKE has come.
+    pub woken: bool,
+    /// How much other tasks had done when it began to wait: [`crate::kernel::Kernel::activity`].
+    pub seen: u64,
+    /// The pc after the system call that it makes.
+    pub next: u32,
+    /// The call, where calls are traced.
+    pub trace: Option<strace::Call>,
+    /// The registers, while another task runs.
+    pub cpu: CpuState,
     /// When the call that is being made times out; kept while it is made again.
     deadline: Option<Nanos>,
 }
@@ -61,6 +79,11 @@ impl Task {
             robust_list: 0,
             name: Vec::new(),
             wait: Wait::default(),
+            woken: false,
+            seen: 0,
+            next: 0,
+            trace: None,
+            cpu: CpuState::default(),
             deadline: None,
         }
     }
@@ -82,8 +105,15 @@ impl Task {
         *self.deadline.get_or_insert_with(|| crate::wasi::clock::monotonic().saturating_add(nanos))
     }
 
-    /// A new call begins.
-    pub fn begin_call(&mut self) {
+    /// A new call begins; `next` is the pc after it.
+    pub fn begin_call(&mut self, next: u32) {
+        self.next = next;
         self.deadline = None;
+        self.woken = false;
+    }
+
+    /// Whether a signal waits that would interrupt a call.
+    pub fn is_signal_due(&self) -> bool {
+        self.pending.set.0 & !self.blocked.0 != 0
     }
 }

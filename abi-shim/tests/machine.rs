@@ -109,6 +109,11 @@ fn programs_with_libc_are_as_on_linux() {
     same_as_linux("libc.c", &["-static-pie"], &["memory"]);
 }
 
+#[test]
+fn threads_take_turns() {
+    same_as_linux("threads.c", &["-static", "-pthread"], &[]);
+}
+
 /// Names that `libc.c` knows.
 const TESTS: &[&str] =
     &["memory", "signals", "files", "abort", "raise", "segv", "divide", "illegal", "jump", "time", "exit7", "ids", "jit", "overflow", "overflow_handled", "busy"];

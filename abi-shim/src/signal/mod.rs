@@ -7,6 +7,7 @@ pub use frame::sigreturn;
 
 use crate::kernel::Kernel;
 use crate::process::End;
+use crate::task::Task;
 use crate::user::Pod;
 
 /// Numbers of signals.
@@ -216,11 +217,22 @@ impl Default for AltStack {
     }
 }
 
-/// Sends a signal to the task. One that is ignored and not blocked leaves no trace.
+/// Sends a signal to the process: a task takes it that does not block it. One that is ignored and not blocked leaves no trace.
 pub fn send(k: &mut Kernel, info: Info) {
-    if !k.process.actions.ignores(info.signal) || k.task.blocked.has(info.signal) {
-        k.task.pending.add(info);
+    let blocks = |task: &Task| task.blocked.has(info.signal);
+    let other = k.others.iter().find(|task| !blocks(task)).map(|task| task.tid);
+    let tid = if blocks(&k.task) { other.unwrap_or(k.task.tid) } else { k.task.tid };
+    send_to(k, tid, info);
+}
+
+/// Sends a signal to a task; false if there is no such.
+pub fn send_to(k: &mut Kernel, tid: i32, info: Info) -> bool {
+    let ignored = k.process.actions.ignores(info.signal);
+    let Some(task) = k.task_mut(tid) else { return false };
+    if !ignored || task.blocked.has(info.signal) {
+        task.pending.add(info);
     }
+    true
 }
 
 /// Sends a signal that an instruction raised: it cannot be blocked or ignored.
@@ -235,7 +247,7 @@ pub fn force(k: &mut Kernel, info: Info) {
 
 /// Whether a signal waits that would interrupt a call.
 pub fn is_due(k: &Kernel) -> bool {
-    k.task.pending.set.0 & !k.task.blocked.0 != 0
+    k.task.is_signal_due()
 }
 
 /// How a system call that was interrupted goes on.

@@ -33,6 +33,7 @@ pub mod stat;
 pub mod strace;
 pub mod system;
 pub mod table;
+pub mod thread;
 pub mod time;
 pub mod timerfd;
 pub mod xattr;

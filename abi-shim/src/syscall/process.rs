@@ -344,41 +344,14 @@ pub fn sys_execveat(k: &mut Kernel, [fd, path, argv, envp, flags, _]: [u64; 6]) 
 
 /// Implements Linux syscall exit(2).
 pub fn sys_exit(k: &mut Kernel, [status, ..]: [u64; 6]) -> SysResult {
-    k.exit(End::Exit(status as u8));
+    k.exit_task(status as u8);
     Ok(0)
 }
 
 /// Implements Linux syscall exit_group(2).
-pub fn sys_exit_group(k: &mut Kernel, args: [u64; 6]) -> SysResult {
-    sys_exit(k, args)
-}
-
-/// New tasks cannot be made yet; says so once, since programs' own messages are seldom clear.
-fn no_new_tasks(k: &mut Kernel, name: &str) -> SysResult {
-    if !std::mem::replace(&mut k.said_no_tasks, true) {
-        k.say(&format!("hoist: the program called {name}(2): new processes and threads are not supported yet"));
-    }
-    Err(Errno::ENOSYS)
-}
-
-/// Implements Linux syscall clone(2): ENOSYS.
-pub fn sys_clone(k: &mut Kernel, _: [u64; 6]) -> SysResult {
-    no_new_tasks(k, "clone")
-}
-
-/// Implements Linux syscall clone3(2): ENOSYS, without a word, as programs then call clone(2).
-pub fn sys_clone3(_: &mut Kernel, _: [u64; 6]) -> SysResult {
-    Err(Errno::ENOSYS)
-}
-
-/// Implements Linux syscall fork(2): ENOSYS.
-pub fn sys_fork(k: &mut Kernel, _: [u64; 6]) -> SysResult {
-    no_new_tasks(k, "fork")
-}
-
-/// Implements Linux syscall vfork(2): ENOSYS.
-pub fn sys_vfork(k: &mut Kernel, _: [u64; 6]) -> SysResult {
-    no_new_tasks(k, "vfork")
+pub fn sys_exit_group(k: &mut Kernel, [status, ..]: [u64; 6]) -> SysResult {
+    k.exit(End::Exit(status as u8));
+    Ok(0)
 }
 
 /// Implements Linux syscall wait4(2): there are no children.
@@ -489,65 +462,5 @@ pub fn sys_prctl(k: &mut Kernel, [option, arg, ..]: [u64; 6]) -> SysResult {
         47 => return if arg == 1 { Ok(0) } else { Err(Errno::EPERM) },
         _ => return Err(Errno::EINVAL),
     }
-    Ok(0)
-}
-
-/// Implements Linux syscall futex(2) for one task: waking finds nobody, waiting ends with the timeout.
-pub fn sys_futex(k: &mut Kernel, [addr, operation, value, timeout, _, value3]: [u64; 6]) -> SysResult {
-    const CLOCK_REALTIME: u64 = 0x100;
-    const COMMAND: u64 = 0x7f;
-    if addr % 4 != 0 {
-        return Err(Errno::EINVAL);
-    }
-    let command = operation & COMMAND;
-    match command {
-        // WAIT, WAIT_BITSET; the second's timeout is a time, not a length of time.
-        0 | 9 => {
-            if command == 9 && value3 as u32 == 0 {
-                return Err(Errno::EINVAL);
-            }
-            if user::read::<u32>(addr)? != value as u32 {
-                return Err(Errno::EAGAIN);
-            }
-            if timeout == 0 {
-                return Err(k.block_forever());
-            }
-            let wanted = super::time::read_timespec(timeout)?;
-            let clock = if operation & CLOCK_REALTIME != 0 { 0 } else { 1 };
-            let nanos = if command == 9 { wanted.saturating_sub(super::time::read_clock(k, clock)?) } else { wanted };
-            let deadline = k.task.deadline_after(nanos);
-            if crate::wasi::clock::monotonic() >= deadline {
-                return Err(Errno::ETIMEDOUT);
-            }
-            Err(k.block(&[], Some(deadline)))
-        }
-        // WAKE, WAKE_BITSET, REQUEUE.
-        1 | 3 | 10 => user::read::<u32>(addr).map(|_| 0),
-        4 => match user::read::<u32>(addr)? == value3 as u32 {
-            true => Ok(0),
-            false => Err(Errno::EAGAIN),
-        },
-        5 => wake_op(k, value3),
-        _ => Err(Errno::ENOSYS),
-    }
-}
-
-/// FUTEX_WAKE_OP without waiters: only the operation on the second word, whose address is the fifth argument.
-fn wake_op(_: &mut Kernel, operation: u64) -> SysResult {
-    let addr = cpu::arguments()[4];
-    let old: u32 = user::read(addr)?;
-    let operation = operation as u32;
-    // Arguments are 12 bits, signed.
-    let argument = ((operation << 8) as i32 >> 20) as u32;
-    let argument = if operation >> 31 != 0 { 1u32.wrapping_shl(argument) } else { argument };
-    let new = match operation >> 28 & 7 {
-        0 => argument,
-        1 => old.wrapping_add(argument),
-        2 => old | argument,
-        3 => old & !argument,
-        4 => old ^ argument,
-        _ => return Err(Errno::ENOSYS),
-    };
-    user::write(addr, &new)?;
     Ok(0)
 }

@@ -169,37 +169,45 @@ pub fn sys_sigaltstack(k: &mut Kernel, [new, old, ..]: [u64; 6]) -> SysResult {
     Ok(0)
 }
 
-/// Sends a signal from the process to itself; number 0 only asks whether it could.
-fn send_own(k: &mut Kernel, signal: u64, code: i32) -> SysResult {
+/// Sends a signal from the process to itself, or to one of its tasks; number 0 only asks whether it could.
+fn send_own(k: &mut Kernel, tid: Option<i32>, signal: u64, code: i32) -> SysResult {
+    if tid.is_some_and(|tid| k.task_mut(tid).is_none()) {
+        return Err(Errno::ESRCH);
+    }
     if signal as u32 == 0 {
         return Ok(0);
     }
     let signal = signal_number(signal)?;
     let (pid, uid) = (k.process.pid as u64, u64::from(k.process.cred.uid.real));
-    signal::send(k, Info { signal, code, errno: 0, words: [pid | uid << 32, 0] });
-    Ok(0)
-}
-
-/// Sends a signal with what the sender says of it: sigqueue(3).
-fn queue(k: &mut Kernel, signal: u64, info: u64) -> SysResult {
-    let [_, errno, code, _]: [i32; 4] = user::read(info)?;
-    let words: [u64; 2] = user::read(info + 16)?;
-    if signal as u32 != 0 {
-        signal::send(k, Info { signal: signal_number(signal)?, code, errno, words });
+    let info = Info { signal, code, errno: 0, words: [pid | uid << 32, 0] };
+    match tid {
+        Some(tid) => _ = signal::send_to(k, tid, info),
+        None => signal::send(k, info),
     }
     Ok(0)
 }
 
+/// Sends a signal with what the sender says of it: sigqueue(3).
+fn queue(k: &mut Kernel, tid: i32, signal: u64, info: u64) -> SysResult {
+    let [_, errno, code, _]: [i32; 4] = user::read(info)?;
+    let words: [u64; 2] = user::read(info + 16)?;
+    let exists = match signal as u32 {
+        0 => k.task_mut(tid).is_some(),
+        _ => signal::send_to(k, tid, Info { signal: signal_number(signal)?, code, errno, words }),
+    };
+    if exists { Ok(0) } else { Err(Errno::ESRCH) }
+}
+
 /// Implements Linux syscall rt_sigqueueinfo(2).
 pub fn sys_rt_sigqueueinfo(k: &mut Kernel, [pid, signal, info, ..]: [u64; 6]) -> SysResult {
-    if pid as i32 == k.process.pid { queue(k, signal, info) } else { Err(Errno::ESRCH) }
+    if pid as i32 == k.process.pid { queue(k, k.task.tid, signal, info) } else { Err(Errno::ESRCH) }
 }
 
 /// Implements Linux syscall rt_tgsigqueueinfo(2).
 pub fn sys_rt_tgsigqueueinfo(k: &mut Kernel, [group, tid, signal, info, ..]: [u64; 6]) -> SysResult {
     match (group as i32, tid as i32) {
         (..=0, _) | (_, ..=0) => Err(Errno::EINVAL),
-        (group, tid) if group == k.process.pid && tid == k.task.tid => queue(k, signal, info),
+        (group, tid) if group == k.process.pid => queue(k, tid, signal, info),
         _ => Err(Errno::ESRCH),
     }
 }
@@ -211,8 +219,8 @@ pub fn sys_kill(k: &mut Kernel, [pid, signal, ..]: [u64; 6]) -> SysResult {
         return Err(Errno::EINVAL);
     }
     match pid {
-        0 => send_own(k, signal, Info::SI_USER),
-        _ if pid == k.process.pid || pid == -k.process.group => send_own(k, signal, Info::SI_USER),
+        0 => send_own(k, None, signal, Info::SI_USER),
+        _ if pid == k.process.pid || pid == -k.process.group => send_own(k, None, signal, Info::SI_USER),
         _ => Err(Errno::ESRCH),
     }
 }
@@ -221,8 +229,7 @@ pub fn sys_kill(k: &mut Kernel, [pid, signal, ..]: [u64; 6]) -> SysResult {
 pub fn sys_tkill(k: &mut Kernel, [tid, signal, ..]: [u64; 6]) -> SysResult {
     match tid as i32 {
         ..=0 => Err(Errno::EINVAL),
-        tid if tid == k.task.tid => send_own(k, signal, Info::SI_TKILL),
-        _ => Err(Errno::ESRCH),
+        tid => send_own(k, Some(tid), signal, Info::SI_TKILL),
     }
 }
 
@@ -230,7 +237,7 @@ pub fn sys_tkill(k: &mut Kernel, [tid, signal, ..]: [u64; 6]) -> SysResult {
 pub fn sys_tgkill(k: &mut Kernel, [group, tid, signal, ..]: [u64; 6]) -> SysResult {
     match (group as i32, tid as i32) {
         (..=0, _) | (_, ..=0) => Err(Errno::EINVAL),
-        (group, tid) if group == k.process.pid && tid == k.task.tid => send_own(k, signal, Info::SI_TKILL),
+        (group, tid) if group == k.process.pid => send_own(k, Some(tid), signal, Info::SI_TKILL),
         _ => Err(Errno::ESRCH),
     }
 }

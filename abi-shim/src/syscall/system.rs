@@ -107,10 +107,11 @@ pub fn sys_getrandom(_: &mut Kernel, [buffer, len, flags, ..]: [u64; 6]) -> SysR
 
 // ---- Limits
 
-fn is_own(k: &Kernel, pid: u64) -> Result<(), Errno> {
+/// Whether a number is that of the process or of one of its tasks.
+fn is_own(k: &mut Kernel, pid: u64) -> Result<(), Errno> {
     match pid as i32 {
         0 => Ok(()),
-        pid if pid == k.process.pid || pid == k.task.tid => Ok(()),
+        pid if pid == k.process.pid || k.task_mut(pid).is_some() => Ok(()),
         _ => Err(Errno::ESRCH),
     }
 }
@@ -152,10 +153,11 @@ pub fn sys_setrlimit(k: &mut Kernel, [resource, limit, ..]: [u64; 6]) -> SysResu
     sys_prlimit64(k, [0, resource, limit, 0, 0, 0])
 }
 
-// ---- Scheduling: one processor, one task
+// ---- Scheduling: one processor
 
 /// Implements Linux syscall sched_yield(2).
-pub fn sys_sched_yield(_: &mut Kernel, _: [u64; 6]) -> SysResult {
+pub fn sys_sched_yield(k: &mut Kernel, _: [u64; 6]) -> SysResult {
+    k.give_up_turn();
     Ok(0)
 }
 
@@ -290,7 +292,7 @@ pub fn sys_setpriority(k: &mut Kernel, [which, who, nice, ..]: [u64; 6]) -> SysR
     Ok(0)
 }
 
-/// Implements Linux syscall membarrier(2): with one task there is nothing to order.
+/// Implements Linux syscall membarrier(2): with one processor there is nothing to order.
 pub fn sys_membarrier(_: &mut Kernel, [command, flags, ..]: [u64; 6]) -> SysResult {
     /// Every command up to the registration of the private expedited one.
     const SUPPORTED: u64 = 0x1f;

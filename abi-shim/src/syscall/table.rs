@@ -7,7 +7,7 @@ use super::strace::flags;
 use super::Row;
 use super::{attr::*, copy::*, dir::*, epoll::*, fd::*, ioctl::*, link::*, mount::*, open::*, pipe::*, poll::*};
 use super::{read_write::*, socket::*, stat::*, timerfd::*, xattr::*};
-use super::{memory::*, process::*, signal::*, system::*, time::*};
+use super::{memory::*, process::*, signal::*, system::*, thread::*, time::*};
 
 macro_rules! row {
     ($number:literal, $function:ident, [$($arg:expr),*]) => {
