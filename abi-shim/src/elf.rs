@@ -218,3 +218,92 @@ fn interpreter(file: &InodeRef, headers: &[ProgramHeader]) -> Result<Option<Vec<
     path.truncate(path.iter().position(|&byte| byte == 0).unwrap_or(path.len()));
     Ok(Some(path))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fs::mem::{MemFs, magic};
+    use crate::fs::types::NewInode;
+    use hoist_vfs::{Device, Kind, Timestamp};
+    use std::rc::Rc;
+
+    /// A file in memory.
+    fn file(bytes: &[u8]) -> InodeRef {
+        let root = MemFs::empty(0o755, Device::default(), magic::TMPFS, Rc::new(Timestamp::default));
+        let new = NewInode { kind: Kind::Regular, mode: 0o755, uid: 0, gid: 0, rdev: Device::default(), target: vec![] };
+        let file = root.create(b"file", &new).unwrap();
+        file.write_at(0, &mut &bytes[..]).unwrap();
+        file
+    }
+
+    /// A PIE with an interpreter and two segments.
+    fn example() -> Vec<u8> {
+        let header = FileHeader {
+            ident: *b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0",
+            kind: ET_DYN,
+            machine: EM_X86_64,
+            version: 1,
+            entry: 0x1040,
+            phoff: 64,
+            shoff: 0,
+            flags: 0,
+            ehsize: 64,
+            phentsize: PHENT as u16,
+            phnum: 3,
+            shentsize: 0,
+            shnum: 0,
+            shstrndx: 0,
+        };
+        let program = |kind, flags, offset, vaddr, filesz, memsz| ProgramHeader {
+            kind,
+            flags,
+            offset,
+            vaddr,
+            paddr: vaddr,
+            filesz,
+            memsz,
+            align: 0x1000,
+        };
+        let headers = [
+            program(PT_INTERP, 4, 0x100, 0x100, 7, 7),
+            program(PT_LOAD, 5, 0, 0, 0x1100, 0x1100),
+            program(PT_LOAD, 6, 0x1100, 0x2100, 0x10, 0x5000),
+        ];
+        let mut bytes = crate::user::bytes_of(&header).to_vec();
+        headers.iter().for_each(|header| bytes.extend(crate::user::bytes_of(header)));
+        bytes.resize(0x1110, 0);
+        bytes[0x100..0x107].copy_from_slice(b"/ld.so\0");
+        bytes
+    }
+
+    #[test]
+    fn headers_are_read() {
+        let elf = Elf::read(&file(&example())).unwrap();
+        assert_eq!((elf.fixed, elf.entry, elf.phdr, elf.phnum), (false, 0x1040, 64, 3));
+        assert_eq!(elf.interpreter.as_deref(), Some(&b"/ld.so"[..]));
+        assert_eq!(elf.span(), Ok((0, 0x8000)));
+        assert_eq!(elf.segments[1].prot, Prot::READ | Prot::WRITE);
+        assert_eq!(elf.segments[0].prot, Prot::READ | Prot::EXEC);
+    }
+
+    #[test]
+    fn lies_and_cuts_are_errors_not_panics() {
+        let whole = example();
+        for len in 0..0xe8 {
+            assert!(Elf::read(&file(&whole[..len])).is_err(), "{len} bytes");
+        }
+        for at in 0..0x110 {
+            for byte in [0, 1, 0x7f, 0x80, 0xff] {
+                let mut bytes = whole.clone();
+                bytes[at] = byte;
+                let Ok(elf) = Elf::read(&file(&bytes)) else { continue };
+                let (start, span) = elf.span().unwrap();
+                assert!(start + span <= crate::mm::TASK_SIZE);
+                for segment in &elf.segments {
+                    assert!(segment.vaddr >= start && segment.vaddr + segment.mem_size <= start + span);
+                    assert!(segment.file_size <= segment.mem_size);
+                }
+            }
+        }
+    }
+}

@@ -10,6 +10,8 @@ use crate::fs::uio::Buffer;
 use crate::fs::{File, InodeRef, Location, OpenFlags};
 use crate::kernel::Kernel;
 use crate::mm::{AddressSpace, FileMap, PAGE, Place, Prot, page_up};
+use crate::process::End;
+use crate::signal::number;
 use crate::stack::{self, Start};
 use crate::{cpu, user};
 
@@ -68,7 +70,7 @@ struct Program {
 }
 
 /// Replaces the process's program. After success the task goes on at [`crate::task::Task::pc`]; after an error nothing has changed, except
-/// where memory ran out while loading, which ends the process as in Linux.
+/// where loading failed half-way, which ends the process as in Linux.
 ///
 /// # Errors
 /// Says why.
@@ -76,17 +78,22 @@ pub fn execve(k: &mut Kernel, request: Request) -> Result<(), ExecError> {
     let Request { path, argv, envp } = request;
     let argv = if argv.is_empty() { vec![Vec::new()] } else { argv };
     let program = find(k, &path, argv)?;
-    let mut start = Start { argv: program.argv.clone(), envp, execfn: path.clone(), ..Start::default() };
+    let start = Start { argv: program.argv.clone(), envp, execfn: path, ..Start::default() };
     start.check_size()?;
 
     // The point of no return.
+    become_program(k, &program, start).inspect_err(|_| k.exit(End::Signal(number::SIGKILL)))
+}
+
+/// Loads the program in the place of the one before.
+fn become_program(k: &mut Kernel, program: &Program, mut start: Start) -> Result<(), ExecError> {
     let process = &mut k.process;
     process.mm.clear();
     let main = load(&mut process.mm, &program.location, &program.elf)?;
     let linker = program.interpreter.as_ref().map(|(location, elf)| load(&mut process.mm, location, elf)).transpose()?;
     let stack_top = process.mm.map_stack()?;
     k.process.become_program(&program.location);
-    k.task.name = short_name(&path);
+    k.task.name = short_name(&start.execfn);
     k.end_other_tasks();
     k.task.become_program();
     set_ids(k, &program.location)?;

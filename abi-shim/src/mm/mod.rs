@@ -101,9 +101,12 @@ impl AddressSpace {
     /// Maps the stack; its end, where it grows from.
     ///
     /// # Errors
-    /// ENOMEM.
+    /// ENOMEM, also if the program is linked to these addresses.
     pub fn map_stack(&mut self) -> Result<u64, Errno> {
         let end = self.stack + STACK_SIZE;
+        if !self.is_free(self.stack, STACK_SIZE) {
+            return Err(Errno::ENOMEM);
+        }
         let area = Area { end, prot: Prot::READ | Prot::WRITE, shared: false, backing: Backing::Stack, dirty: true, code: false };
         self.insert(self.stack, area)?;
         Ok(end)

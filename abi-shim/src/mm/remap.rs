@@ -22,6 +22,9 @@ impl AddressSpace {
         if flags & !known != 0 || old % PAGE != 0 || new_len == 0 || needs_move && !may_move {
             return Err(Errno::EINVAL);
         }
+        if new_len > super::TASK_SIZE {
+            return Err(Errno::ENOMEM);
+        }
         if flags & MREMAP_DONTUNMAP != 0 && old_len != new_len {
             return Err(Errno::EINVAL);
         }

@@ -97,6 +97,8 @@ fn remap_grows_in_place_or_moves() {
     assert_eq!(user::read::<u64>(a), Ok(5));
     assert_eq!(mm.remap(moved, PAGE, PAGE, 0, 0), Err(Errno::EFAULT));
     assert_eq!(mm.remap(a, PAGE, 0, 0, 0), Err(Errno::EINVAL));
+    assert_eq!(mm.remap(a, PAGE, u64::MAX, 1, 0), Err(Errno::ENOMEM));
+    assert_eq!(mm.remap(a, u64::MAX, PAGE, 1, 0), Err(Errno::EINVAL));
 }
 
 #[test]
