@@ -2,10 +2,12 @@
 //!
 //! Its index spaces are those of [`Layout::alone`]; what the kernel would give is imported.
 
+use std::collections::BTreeSet;
+
 use hoist_x86::helper::Helper;
 use hoist_x86::reg::Reg;
 use wasm_encoder::{
-    CodeSection, EntityType, FunctionSection, GlobalType, ImportSection, MemoryType, Module, NameMap, NameSection, RefType,
+    CodeSection, EntityType, ExportKind, ExportSection, FunctionSection, GlobalType, ImportSection, MemoryType, Module, NameMap, NameSection, RefType,
     TableType, TypeSection, ValType,
 };
 
@@ -58,16 +60,22 @@ pub fn alone(layout: &Layout, lifted: &Lifted) -> Vec<u8> {
         let ty = GlobalType { val_type: val_type(reg.ty()), mutable: true, shared: false };
         imports.import("register", reg.name(), ty);
     }
-    let (mut functions, mut code, mut names) = (FunctionSection::new(), CodeSection::new(), NameMap::new());
+    let (mut functions, mut exports) = (FunctionSection::new(), ExportSection::new());
+    let (mut code, mut names) = (CodeSection::new(), NameMap::new());
+    let mut exported = BTreeSet::new();
     for (i, function) in lifted.functions.iter().enumerate() {
         functions.function(layout.guest_type);
         code.raw(&function.body);
         names.append(layout.first_function + i as u32, &function.name);
+        // Names of static functions may repeat; an export's may not.
+        if exported.insert(&function.name) {
+            exports.export(&function.name, ExportKind::Func, layout.first_function + i as u32);
+        }
     }
     let mut name_section = NameSection::new();
     name_section.functions(&names);
     let mut module = Module::new();
-    module.section(&types).section(&imports).section(&functions).section(&code).section(&name_section);
+    module.section(&types).section(&imports).section(&functions).section(&exports).section(&code).section(&name_section);
     module.finish()
 }
 

@@ -1,1 +1,4 @@
-//! placeholder
+//! Tests that can be trusted: the real processor and the real kernel are the oracles (DESIGN §8).
+
+pub mod compare;
+pub mod oracle;

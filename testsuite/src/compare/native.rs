@@ -124,6 +124,7 @@ impl Root {
                 check(libc::symlink(to.as_ptr(), path.as_ptr()))?;
             }
             libc::umask(0o022);
+            check(libc::setgroups(1, [0].as_ptr()))?;
             check(libc::chdir(self.workdir.as_ptr()))
         }
     }

@@ -3,6 +3,7 @@
 use iced_x86::{Instruction, Mnemonic as M, Register};
 
 use super::Row;
+use crate::boundary::Vector;
 use crate::builder::Builder;
 use crate::helper::Helper;
 use crate::ir::{BinOp, LoadOp, Shape, StoreOp, UnOp, Value};
@@ -51,6 +52,10 @@ pub fn row(mnemonic: M) -> Option<Row> {
         M::Ldmxcsr | M::Vldmxcsr => |b, i| {
             let (addr, disp) = b.address(i);
             let value = b.load_op(LoadOp::I32Load, addr, disp);
+            // Bits 31…16 are reserved: #GP.
+            let reserved = b.i32(!0xffff);
+            let reserved = b.bin(BinOp::I32And, value, reserved);
+            b.exception_if(reserved, Vector::GeneralProtection);
             b.helper(Helper::MxcsrWrite, &[value]);
         },
         M::Stmxcsr | M::Vstmxcsr => |b, i| {

@@ -1,0 +1,67 @@
+// Faults and signals in one process: handlers, alternative stacks, siglongjmp out of a handler, masks, the default action.
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+static sigjmp_buf again;
+static volatile int seen;
+
+static void on_fault(int number, siginfo_t *info, void *context) {
+    (void)context;
+    printf("signal %d code %d address %p\n", number, info->si_code, number == SIGSEGV ? info->si_addr : NULL);
+    siglongjmp(again, number);
+}
+
+static void on_user(int number) { seen += number == SIGUSR1 ? 1 : 100; }
+
+static long overflow(long n) {
+    volatile char frame[4096];
+    frame[0] = (char)n;
+    return overflow(n + 1) + frame[0];
+}
+
+static void on_overflow(int number) {
+    (void)number;
+    siglongjmp(again, 1);
+}
+
+int main(int argc, char **argv) {
+    (void)argv;
+    struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
+    const int faults[] = {SIGSEGV, SIGFPE, SIGILL, SIGTRAP};
+    for (int i = 0; i < 4; i++) sigaction(faults[i], &action, NULL);
+    if (!sigsetjmp(again, 1)) *(volatile int *)0x10 = 1;
+    volatile int zero = 0;
+    if (!sigsetjmp(again, 1)) printf("%d\n", 1 / zero);
+    if (!sigsetjmp(again, 1)) __asm__ volatile("ud2");
+    signal(SIGUSR1, on_user);
+    signal(SIGUSR2, on_user);
+    raise(SIGUSR1);
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR2);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    raise(SIGUSR2);
+    printf("blocked: %d\n", seen);
+    sigset_t pending;
+    sigpending(&pending);
+    printf("pending: %d\n", sigismember(&pending, SIGUSR2));
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
+    printf("unblocked: %d\n", seen);
+    stack_t stack = {.ss_sp = malloc(1 << 16), .ss_size = 1 << 16};
+    sigaltstack(&stack, NULL);
+    struct sigaction on_stack = {.sa_handler = on_overflow, .sa_flags = SA_ONSTACK};
+    sigaction(SIGSEGV, &on_stack, NULL);
+    if (!sigsetjmp(again, 1)) printf("%ld\n", overflow(0));
+    else puts("stack overflow survived");
+    fflush(stdout);
+    if (argc > 1) abort();
+    signal(SIGSEGV, SIG_DFL);
+    *(volatile int *)0x20 = 1;
+    return 0;
+}
