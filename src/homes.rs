@@ -165,10 +165,7 @@ mod tests {
         put(&mut rootfs, "bin/c", elf(EXEC, 0x1000_0000, 0x1000, None));
         put(&mut rootfs, "bin/d", elf(DYN, 0, 0x1000, None));
         let homes = Homes::assign(&rootfs, Some(program));
-        assert_eq!(
-            bases(&homes),
-            [("bin/b".into(), 0x40_1000), ("bin/c".into(), 0x1000_0000), ("bin/d".into(), 0x1000_1000)]
-        );
+        assert_eq!(bases(&homes), [("bin/b".into(), 0x40_1000), ("bin/c".into(), 0x1000_0000), ("bin/d".into(), 0x1000_1000)]);
         assert_eq!(homes.homeless, [b"bin/a".to_vec()]);
         assert_eq!(homes.numbers().get(&program), Some(&0));
     }

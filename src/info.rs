@@ -154,8 +154,11 @@ impl fmt::Display for Info {
             let row = Row { functions: elf.functions.into(), x86: elf.x86_bytes, wasm: elf.wasm_bytes };
             writeln!(f, "{:#10x} {row}  {}", elf.base, elf.path)?;
         }
-        let row =
-            Row { functions: total(|elf| elf.functions.into()), x86: total(|elf| elf.x86_bytes), wasm: total(|elf| elf.wasm_bytes) };
+        let row = Row {
+            functions: total(|elf| elf.functions.into()),
+            x86: total(|elf| elf.x86_bytes),
+            wasm: total(|elf| elf.wasm_bytes),
+        };
         writeln!(f, "{:10} {row}  in {} files", "", self.elfs.len())?;
         self.not_placed.iter().try_for_each(|path| writeln!(f, "interpreted: no load address is left for {path}"))
     }

@@ -55,12 +55,7 @@ impl<'a> Linker<'a> {
     ///
     /// # Errors
     /// `TooLarge`, `TooManyFunctions`; `Invalid` if the lifter made a function that is not valid.
-    pub fn link<'l>(
-        &'l self,
-        lifted: &'l Lifted,
-        manifest: &'l [u8],
-        rom: &'l Packed<'l>,
-    ) -> Result<Component<'l>, LinkError> {
+    pub fn link<'l>(&'l self, lifted: &'l Lifted, manifest: &'l [u8], rom: &'l Packed<'l>) -> Result<Component<'l>, LinkError> {
         let parts = Parts { kernel: &self.kernel, layout: &self.layout, lifted, manifest, rom: None };
         let mut without_rom = Vec::new();
         self.skeleton.write(&CoreModule::merge(&parts)?, &[], &mut without_rom)?;

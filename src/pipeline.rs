@@ -84,18 +84,10 @@ pub fn convert(conversion: &Conversion, output: &Path, progress: &Progress) -> R
     let manifest = manifest(&image, &homes, &lifted).encode()?;
     let component = progress.stage("link", || linker.link(&lifted, &manifest, &rom))?;
     if component.table_size > POOLED_TABLE_SLOTS {
-        progress.warn(&format!(
-            "the component needs {} table slots; hosts that pool instances allow {POOLED_TABLE_SLOTS} by default \
-             (wasmtime: -O pooling-table-elements={})",
-            component.table_size,
-            component.table_size.next_multiple_of(1000),
-        ));
+        progress.warn(&pooling_advice(component.table_size));
     }
-    let wasm = WasmInfo {
-        kernel: kernel_digest(),
-        core_module_bytes: component.core_module_len(),
-        table_slots: component.table_size,
-    };
+    let wasm =
+        WasmInfo { kernel: kernel_digest(), core_module_bytes: component.core_module_len(), table_slots: component.table_size };
     let info = info(&image, entry.as_ref(), &homes, &lifted.stats, &rom, wasm);
     progress.stage("write", || {
         let mut out = Output::create(output)?;
@@ -108,6 +100,17 @@ pub fn convert(conversion: &Conversion, output: &Path, progress: &Progress) -> R
         out.finish()?;
         Ok(info)
     })
+}
+
+/// What to tell whoever runs an instance pool.
+fn pooling_advice(slots: u64) -> String {
+    // wasmtime keeps 32 bytes for each function in a table (`VMFuncRef`); the rest of an instance is small.
+    let instance_size = (slots * 32 + (128 << 10)).next_multiple_of(64 << 10);
+    format!(
+        "the component needs {slots} table slots; hosts that pool instances allow {POOLED_TABLE_SLOTS} by default (wasmtime: \
+         -O pooling-table-elements={} -O pooling-max-core-instance-size={instance_size})",
+        slots.next_multiple_of(1000)
+    )
 }
 
 /// SHA-256 of the kernel: with the version, what a component depends on apart from its image.

@@ -16,13 +16,12 @@ use crate::progress::Progress;
 
 /// Run a container image, or a component made from one
 #[derive(Args)]
+#[command(override_usage = "hoist run [OPTIONS] IMAGE [ARGS]...")]
 pub struct Run {
-    /// A component (FILE.wasm, FILE.cwasm) or an image reference as for `convert`
-    image: String,
-
-    /// Arguments; they replace the image's Cmd
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    args: Vec<String>,
+    /// IMAGE: a component (FILE.wasm, FILE.cwasm) or an image reference as for `convert`. ARGS replace the image's Cmd
+    // One list, so that what follows the image is the guest's, whatever it looks like: `run IMAGE -e x`.
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "IMAGE [ARGS]...")]
+    command: Vec<String>,
 
     /// Set an environment variable; without a value, the host's
     #[arg(short, long, value_name = "NAME[=VALUE]")]
@@ -95,6 +94,9 @@ enum Profile {
 
 impl Run {
     pub fn run(self) -> Result<ExitCode, Failure> {
+        if let Some(option) = self.image().strip_prefix('-') {
+            return Err(Failure::new(super::OWN_FAILURE, format!("unknown option -{option}; see hoist run --help")));
+        }
         let invocation = self.invocation()?;
         let progress = Progress::new(false);
         let file = self.component(&progress)?;
@@ -116,6 +118,14 @@ impl Run {
         }
     }
 
+    fn image(&self) -> &str {
+        &self.command[0]
+    }
+
+    fn args(&self) -> &[String] {
+        &self.command[1..]
+    }
+
     /// What the guest is given.
     fn invocation(&self) -> Result<Invocation, Failure> {
         let mut env: Vec<(String, String)> = self.env.iter().filter_map(|variable| env_variable(variable)).collect();
@@ -126,9 +136,9 @@ impl Run {
         set(environment::HOSTNAME, self.hostname.as_deref());
         set(environment::TRACE, self.trace.map(|Trace::Syscalls| "syscalls"));
         set(environment::STATS, self.stats.then_some("1"));
-        let name = Path::new(&self.image).file_name().map_or(self.image.as_str().into(), |name| name.to_string_lossy());
+        let name = Path::new(self.image()).file_name().map_or(self.image().into(), |name| name.to_string_lossy());
         Ok(Invocation {
-            args: std::iter::once(name.into_owned()).chain(self.args.iter().cloned()).collect(),
+            args: std::iter::once(name.into_owned()).chain(self.args().iter().cloned()).collect(),
             env,
             mounts: self.volume.iter().map(|volume| mount(volume)).collect::<Result<_, _>>()?,
             interactive: self.interactive,
@@ -138,20 +148,19 @@ impl Run {
 
     /// The component's file: the one that was named, or what the image was converted to.
     fn component(&self, progress: &Progress) -> Result<PathBuf, Failure> {
-        let file = Path::new(&self.image);
+        let file = Path::new(self.image());
         if file.is_file() {
             return Ok(file.to_owned());
         }
         if file.extension().is_some_and(|extension| extension == "wasm" || extension == "cwasm") {
             return Err(Failure::new(super::OWN_FAILURE, format!("{}: no such file", file.display())));
         }
-        let reference: Reference = self.image.parse()?;
-        let needs_entry = self.args.is_empty() && self.entrypoint.is_none();
+        let reference: Reference = self.image().parse()?;
+        let needs_entry = self.args().is_empty() && self.entrypoint.is_none();
         let conversion = self.options.conversion(reference, needs_entry);
         let dir = cache_dir().ok_or_else(|| Failure::new(super::OWN_FAILURE, "neither XDG_CACHE_HOME nor HOME is set"))?;
         let dir = dir.join("components");
-        std::fs::create_dir_all(&dir)
-            .map_err(|error| Failure::new(super::OWN_FAILURE, format!("{}: {error}", dir.display())))?;
+        std::fs::create_dir_all(&dir).map_err(|error| Failure::new(super::OWN_FAILURE, format!("{}: {error}", dir.display())))?;
         let digest = hoist_oci::resolve(&conversion.reference, &conversion.pull)?;
         let file = dir.join(format!("{}.wasm", key(&conversion, &digest)));
         if !file.exists() {
@@ -199,4 +208,24 @@ fn mount(volume: &str) -> Result<Mount, Failure> {
         return Err(invalid("the host has no such directory"));
     }
     Ok(Mount { host: host.to_owned(), guest: guest.to_owned(), read_only })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::Run;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        run: Run,
+    }
+
+    #[test]
+    fn what_follows_the_image_is_the_guest_s() {
+        let run = Line::parse_from(["run", "-e", "A=1", "--rm", "oci:dir", "-e", "B=2", "--rm", "--", "-it"]).run;
+        assert_eq!((run.env.as_slice(), run.rm, run.image()), (["A=1".to_owned()].as_slice(), true, "oci:dir"));
+        assert_eq!(run.args(), ["-e", "B=2", "--rm", "--", "-it"]);
+    }
 }
