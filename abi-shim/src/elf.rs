@@ -198,9 +198,8 @@ fn program_headers(header: &FileHeader, headers: &[ProgramHeader]) -> u64 {
     if let Some(own) = headers.iter().find(|header| header.kind == PT_PHDR) {
         return own.vaddr;
     }
-    let holds = |load: &&ProgramHeader| {
-        load.kind == PT_LOAD && load.offset <= header.phoff && header.phoff - load.offset < load.filesz
-    };
+    let holds =
+        |load: &&ProgramHeader| load.kind == PT_LOAD && load.offset <= header.phoff && header.phoff - load.offset < load.filesz;
     headers.iter().find(holds).map_or(0, |load| load.vaddr.wrapping_add(header.phoff - load.offset))
 }
 

@@ -218,9 +218,8 @@ fn interpret_blocks(mm: &AddressSpace, start: u32) -> Stop {
             }
             stop
         };
-        INTERPRETER.with_borrow_mut(|interpreter| {
-            cpu::with_registers(|cpu| interpreter.run(cpu, &mut UserMemory, start, stop_before))
-        })
+        INTERPRETER
+            .with_borrow_mut(|interpreter| cpu::with_registers(|cpu| interpreter.run(cpu, &mut UserMemory, start, stop_before)))
     })
 }
 
@@ -307,11 +306,21 @@ mod helpers {
     }
 
     macro_rules! wasm_type {
-        (I32) => { u32 };
-        (I64) => { u64 };
-        (F32) => { f32 };
-        (F64) => { f64 };
-        (V128) => { v128 };
+        (I32) => {
+            u32
+        };
+        (I64) => {
+            u64
+        };
+        (F32) => {
+            f32
+        };
+        (F64) => {
+            f64
+        };
+        (V128) => {
+            v128
+        };
     }
     macro_rules! call {
         (pure, $path:path, $($arg:ident)*) => { $path($(Passed::taken($arg)),*) };

@@ -41,11 +41,8 @@ pub fn grow_to(limit: u64) -> Result<(), Errno> {
     if limit <= now {
         return Ok(());
     }
-    let pages = (limit - now).div_ceil(0x1_0000);
-    match u32::try_from(pages).map(|pages| machine::user_grow(pages)) {
-        Ok(old) if old >= 0 => Ok(()),
-        _ => Err(Errno::ENOMEM),
-    }
+    let pages = u32::try_from((limit - now).div_ceil(0x1_0000)).map_err(|_| Errno::ENOMEM)?;
+    if machine::user_grow(pages) >= 0 { Ok(()) } else { Err(Errno::ENOMEM) }
 }
 
 /// # Errors

@@ -115,15 +115,36 @@ fn threads_take_turns() {
 }
 
 /// Names that `libc.c` knows.
-const TESTS: &[&str] =
-    &["memory", "signals", "files", "abort", "raise", "segv", "divide", "illegal", "jump", "time", "exit7", "ids", "jit", "overflow", "overflow_handled", "busy"];
+const TESTS: &[&str] = &[
+    "memory",
+    "signals",
+    "files",
+    "abort",
+    "raise",
+    "segv",
+    "divide",
+    "illegal",
+    "jump",
+    "time",
+    "exit7",
+    "ids",
+    "jit",
+    "overflow",
+    "overflow_handled",
+    "busy",
+];
 
 #[test]
 fn scripts_start_their_interpreters() {
     let bytes = std::fs::read(program("bare.c", BARE)).expect("the program is readable");
     let script = b"#!/bin/echoargs  -x y \nignored\n".to_vec();
     let outer = b"#!/bin/script\n".to_vec();
-    let fs = image(&[("/bin/echoargs", bytes), ("/bin/script", script), ("/bin/outer", outer), ("/bin/loop", b"#!/bin/loop\n".to_vec())]);
+    let fs = image(&[
+        ("/bin/echoargs", bytes),
+        ("/bin/script", script),
+        ("/bin/outer", outer),
+        ("/bin/loop", b"#!/bin/loop\n".to_vec()),
+    ]);
     let outcome = run(&fs, &["outer", "1"], &[], "");
     assert_eq!(outcome.stdout, "/bin/echoargs\n-x y\n/bin/script\n/bin/outer\n1\n");
     let outcome = run(&fs, &["loop"], &[], "");
@@ -169,12 +190,10 @@ fn traces_and_statistics_are_written() {
     let bytes = std::fs::read(program("bare.c", BARE)).expect("the program is readable");
     let outcome = run(&image(&[("/p", bytes)]), &["/p"], &[("HOIST_TRACE", "syscalls"), ("HOIST_STATS", "1")], "");
     let lines: Vec<&str> = outcome.stderr.lines().collect();
-    assert_eq!(lines[..4], [
-        r#"execve("/p", ["/p"]) = 0"#,
-        r#"write(1, "/p", 2) = 2"#,
-        r#"write(1, "\n", 1) = 1"#,
-        "exit_group(1) = ?",
-    ]);
+    assert_eq!(
+        lines[..4],
+        [r#"execve("/p", ["/p"]) = 0"#, r#"write(1, "/p", 2) = 2"#, r#"write(1, "\n", 1) = 1"#, "exit_group(1) = ?",]
+    );
     assert!(lines[4].starts_with("hoist: interpreted "), "{lines:?}");
 }
 

@@ -30,8 +30,8 @@ mod import {
     }
 }
 pub use import::{
-    enter, load8, load16, load32, load64, lifted_len, rom_len, rom_to_user, store8, store16, store32, store64, user_copy, user_fill,
-    user_grow, user_pages,
+    enter, lifted_len, load8, load16, load32, load64, rom_len, rom_to_user, store8, store16, store32, store64, user_copy,
+    user_fill, user_grow, user_pages,
 };
 
 /// Accessors of single register globals, `(get, set)`, by the number of [`hoist_x86::reg::Reg`].

@@ -150,7 +150,9 @@ impl AddressSpace {
         offset: u64,
     ) -> Result<u64, Errno> {
         let place = match place {
-            Place::Hint(0) if !shared => file.home(offset, len).filter(|home| self.is_free(*home, len)).map_or(place, Place::Fixed),
+            Place::Hint(0) if !shared => {
+                file.home(offset, len).filter(|home| self.is_free(*home, len)).map_or(place, Place::Fixed)
+            }
             _ => place,
         };
         let (start, end) = self.check(place, len)?;
@@ -191,7 +193,7 @@ impl AddressSpace {
     /// EINVAL.
     pub fn unmap(&mut self, addr: u64, len: u64) -> Result<(), Errno> {
         let end = addr.checked_add(page_up(len)).ok_or(Errno::EINVAL)?;
-        if addr % PAGE != 0 || len == 0 || end > TASK_SIZE {
+        if !addr.is_multiple_of(PAGE) || len == 0 || end > TASK_SIZE {
             return Err(Errno::EINVAL);
         }
         self.remove(addr, end);
@@ -204,7 +206,7 @@ impl AddressSpace {
     /// EINVAL for an address within a page, ENOMEM where nothing is mapped.
     pub fn protect(&mut self, addr: u64, len: u64, prot: Prot) -> Result<(), Errno> {
         let end = addr.checked_add(page_up(len)).ok_or(Errno::ENOMEM)?;
-        if addr % PAGE != 0 {
+        if !addr.is_multiple_of(PAGE) {
             return Err(Errno::EINVAL);
         }
         if !self.is_mapped(addr, end) {
@@ -231,7 +233,7 @@ impl AddressSpace {
     /// EINVAL, ENOMEM where nothing is mapped; the rest is done nevertheless.
     pub fn discard(&mut self, addr: u64, len: u64) -> Result<(), Errno> {
         let end = addr.checked_add(page_up(len)).ok_or(Errno::EINVAL)?;
-        if addr % PAGE != 0 {
+        if !addr.is_multiple_of(PAGE) {
             return Err(Errno::EINVAL);
         }
         self.split(addr);
@@ -304,13 +306,15 @@ impl AddressSpace {
         match place {
             Place::Hint(addr) => {
                 let addr = page_up(addr);
-                let good = addr >= self.mmap_base && addr.checked_add(len).is_some_and(|end| end <= TASK_SIZE) && self.is_free(addr, len);
+                let good = addr >= self.mmap_base
+                    && addr.checked_add(len).is_some_and(|end| end <= TASK_SIZE)
+                    && self.is_free(addr, len);
                 let start = if good { addr } else { self.find_free(len).ok_or(Errno::ENOMEM)? };
                 Ok((start, start + len))
             }
             Place::Fixed(addr) | Place::Free(addr) => {
                 let end = addr.checked_add(len).filter(|&end| end <= TASK_SIZE).ok_or(Errno::ENOMEM)?;
-                if addr % PAGE != 0 {
+                if !addr.is_multiple_of(PAGE) {
                     return Err(Errno::EINVAL);
                 }
                 if addr < u64::from(MMAP_MIN_ADDR) {

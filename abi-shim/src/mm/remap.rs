@@ -19,7 +19,7 @@ impl AddressSpace {
         let (old_len, new_len) = (page_up(old_len), page_up(new_len));
         let may_move = flags & MREMAP_MAYMOVE != 0;
         let needs_move = flags & (MREMAP_FIXED | MREMAP_DONTUNMAP) != 0;
-        if flags & !known != 0 || old % PAGE != 0 || new_len == 0 || needs_move && !may_move {
+        if flags & !known != 0 || !old.is_multiple_of(PAGE) || new_len == 0 || needs_move && !may_move {
             return Err(Errno::EINVAL);
         }
         if new_len > super::TASK_SIZE {
@@ -46,7 +46,8 @@ impl AddressSpace {
             return Ok(old);
         }
         let grown = old + new_len;
-        if end == self.area_at(old).map_or(0, |(_, area)| area.end) && grown <= super::TASK_SIZE && self.is_free(end, grown - end) {
+        if end == self.area_at(old).map_or(0, |(_, area)| area.end) && grown <= super::TASK_SIZE && self.is_free(end, grown - end)
+        {
             let tail = Area { end: grown, backing: area.backing.at(old_len), code: false, ..area.clone() };
             self.extend(end, tail)?;
             self.join(start, end);
@@ -81,15 +82,7 @@ impl AddressSpace {
         }
     }
 
-    fn relocate(
-        &mut self,
-        old: u64,
-        old_len: u64,
-        new_len: u64,
-        area: Area,
-        place: Place,
-        unmap: bool,
-    ) -> Result<u64, Errno> {
+    fn relocate(&mut self, old: u64, old_len: u64, new_len: u64, area: Area, place: Place, unmap: bool) -> Result<u64, Errno> {
         let (to, end) = self.place(place, new_len)?;
         let kept = old_len.min(new_len);
         if new_len > old_len {

@@ -442,11 +442,13 @@ pub fn sys_prctl(k: &mut Kernel, [option, arg, ..]: [u64; 6]) -> SysResult {
         4 if arg <= 1 => k.process.dumpable = arg == 1,
         7 => return Ok(k.process.keep_caps.into()),
         8 if arg <= 1 => k.process.keep_caps = arg == 1,
-        15 => k.task.name = user::strncpy_from_user(arg, NAME - 1, Errno::EINVAL).or_else(|_| {
-            let mut name = vec![0; NAME - 1];
-            user::copy_from_user(arg, &mut name)?;
-            Ok(name)
-        })?,
+        15 => {
+            k.task.name = user::strncpy_from_user(arg, NAME - 1, Errno::EINVAL).or_else(|_| {
+                let mut name = vec![0; NAME - 1];
+                user::copy_from_user(arg, &mut name)?;
+                Ok(name)
+            })?
+        }
         16 => {
             let mut name = [0; NAME];
             name[..k.task.name.len()].copy_from_slice(&k.task.name);

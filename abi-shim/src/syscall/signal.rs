@@ -156,9 +156,7 @@ pub fn sys_sigaltstack(k: &mut Kernel, [new, old, ..]: [u64; 6]) -> SysResult {
         k.task.alt_stack = match mode {
             AltStack::DISABLE => AltStack::default(),
             0 | AltStack::ONSTACK if stack.size < MIN_STACK => return Err(Errno::ENOMEM),
-            0 | AltStack::ONSTACK => {
-                AltStack { start: stack.start, size: stack.size, flags: stack.flags & AltStack::AUTODISARM }
-            }
+            0 | AltStack::ONSTACK => AltStack { start: stack.start, size: stack.size, flags: stack.flags & AltStack::AUTODISARM },
             _ => return Err(Errno::EINVAL),
         };
     }

@@ -303,4 +303,3 @@ pub fn sys_membarrier(_: &mut Kernel, [command, flags, ..]: [u64; 6]) -> SysResu
         _ => Err(Errno::EINVAL),
     }
 }
-

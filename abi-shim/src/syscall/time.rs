@@ -279,4 +279,3 @@ pub fn sys_alarm(k: &mut Kernel, [seconds, ..]: [u64; 6]) -> SysResult {
 pub fn sys_timer_create(_: &mut Kernel, _: [u64; 6]) -> SysResult {
     Err(Errno::EAGAIN)
 }
-

@@ -1,8 +1,8 @@
 //! What the component exports: wasi:cli/run and hoist:guest/status.
 
+use super::bindings::export;
 use super::bindings::exports::hoist::guest::status;
 use super::bindings::exports::wasi::cli::run;
-use super::bindings::export;
 use crate::entry;
 
 struct Component;

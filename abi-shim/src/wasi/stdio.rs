@@ -3,9 +3,7 @@
 use std::cell::OnceCell;
 
 use super::Output;
-use super::bindings::wasi::cli::{
-    stderr, stdin, stdout, terminal_stderr, terminal_stdin, terminal_stdout,
-};
+use super::bindings::wasi::cli::{stderr, stdin, stdout, terminal_stderr, terminal_stdin, terminal_stdout};
 use super::bindings::wasi::io::poll::Pollable;
 use super::bindings::wasi::io::streams::{InputStream, OutputStream, StreamError};
 use crate::errno::Errno;
@@ -23,7 +21,11 @@ thread_local! {
 
 fn with<R>(f: impl FnOnce(&Streams) -> R) -> R {
     STREAMS.with(|streams| {
-        f(streams.get_or_init(|| Streams { stdin: stdin::get_stdin(), stdout: stdout::get_stdout(), stderr: stderr::get_stderr() }))
+        f(streams.get_or_init(|| Streams {
+            stdin: stdin::get_stdin(),
+            stdout: stdout::get_stdout(),
+            stderr: stderr::get_stderr(),
+        }))
     })
 }
 
