@@ -63,9 +63,9 @@ pub struct Run {
     #[arg(long)]
     stats: bool,
 
-    /// Print system calls to standard error, in strace's notation
-    #[arg(long, value_enum, value_name = "WHAT")]
-    trace: Option<Trace>,
+    /// Print to standard error what happens
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "WHAT")]
+    trace: Vec<Trace>,
 
     /// Tell a profiler about compiled functions
     #[arg(long, value_enum, value_name = "HOW")]
@@ -81,7 +81,20 @@ pub struct Run {
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum Trace {
+    /// System calls, in strace's notation
     Syscalls,
+    /// Each block that is interpreted, by its address
+    Blocks,
+}
+
+impl Trace {
+    /// As the kernel is told.
+    fn name(self) -> &'static str {
+        match self {
+            Trace::Syscalls => "syscalls",
+            Trace::Blocks => "blocks",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -134,7 +147,8 @@ impl Run {
         set(environment::CWD, self.workdir.as_deref());
         set(environment::USER, self.user.as_deref());
         set(environment::HOSTNAME, self.hostname.as_deref());
-        set(environment::TRACE, self.trace.map(|Trace::Syscalls| "syscalls"));
+        let traces: Vec<&str> = self.trace.iter().map(|trace| trace.name()).collect();
+        set(environment::TRACE, Some(traces.join(",")).as_deref().filter(|traces| !traces.is_empty()));
         set(environment::STATS, self.stats.then_some("1"));
         let name = Path::new(self.image()).file_name().map_or(self.image().into(), |name| name.to_string_lossy());
         Ok(Invocation {

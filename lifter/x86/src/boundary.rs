@@ -131,7 +131,8 @@ pub mod environment {
     /// `user`, `uid`, `user:group` or `uid:gid` instead of the image's.
     pub const USER: &str = "HOIST_USER";
     pub const HOSTNAME: &str = "HOIST_HOSTNAME";
-    /// Comma-separated: `syscalls` prints every system call to standard error in strace's notation.
+    /// Comma-separated: `syscalls` prints every system call to standard error in strace's notation, `blocks` the address of each block
+    /// that is interpreted.
     pub const TRACE: &str = "HOIST_TRACE";
     /// `1`: prints at the end, to standard error, what was interpreted, and where.
     pub const STATS: &str = "HOIST_STATS";
