@@ -68,7 +68,10 @@ fn main() {
             "files" => files().expect("files"),
             "abort" => std::process::abort(),
             "exit" => std::process::exit(42),
-            unknown => panic!("no test {unknown}"),
+            unknown => {
+                eprintln!("no test {unknown}");
+                std::process::exit(2);
+            }
         }
     }
 }

@@ -17,6 +17,9 @@ const ENVIRONMENT: [(&str, &str); 3] =
     [("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), ("HOSTNAME", HOSTNAME), ("HOME", "/root")];
 const HOSTNAME: &str = "hoist";
 const WORKDIR: &str = "/work";
+/// Linux's default.
+const STACK: libc::rlimit = libc::rlimit { rlim_cur: 8 << 20, rlim_max: libc::RLIM_INFINITY };
+const NO_CORE: libc::rlimit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
 /// mknod(2): name, major and minor number as in Linux's Documentation/admin-guide/devices.txt.
 const DEVICES: [(&str, u32, u32); 6] =
     [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
@@ -125,6 +128,8 @@ impl Root {
             }
             libc::umask(0o022);
             check(libc::setgroups(1, [0].as_ptr()))?;
+            check(libc::setrlimit(libc::RLIMIT_STACK, &STACK))?;
+            check(libc::setrlimit(libc::RLIMIT_CORE, &NO_CORE))?;
             check(libc::chdir(self.workdir.as_ptr()))
         }
     }

@@ -1,7 +1,7 @@
 //! Commands of unmodified Debian packages, natively and hoisted: `cargo test --release -p hoist-testsuite --test images [-- FILTER]`.
 //!
 //! One test is one row of `tests/table/IMAGE.txt`, named `IMAGE:LINE PROGRAM ARGUMENTS`; a table is run in the image of its name.
-//! `HOIST_LIFT=none` interprets everything instead.
+//! `HOIST_LIFT=all` or `none` says how all images are converted.
 
 mod table;
 
@@ -12,6 +12,9 @@ use std::sync::{Arc, OnceLock};
 use anyhow::{Context, Result, ensure};
 use hoist_testsuite::compare::{Hoist, Image, Invocation, Lift, run_natively};
 use libtest_mimic::{Arguments, Failed, Trial};
+
+/// Columns of a test's name.
+const NAME_LENGTH: usize = 80;
 
 /// An image of `testsuite/images`, built and converted when its first row runs.
 struct Subject {
@@ -41,21 +44,36 @@ impl Subject {
 }
 
 fn main() -> Result<()> {
-    let lift = match std::env::var("HOIST_LIFT").as_deref() {
-        Ok("none") => Lift::None,
-        _ => Lift::All,
-    };
     let mut trials = Vec::new();
     for (name, rows) in tables()? {
-        let subject = Arc::new(Subject { name: name.clone(), lift, ready: OnceLock::new() });
-        for row in rows {
-            let subject = subject.clone();
-            let command: String = row.invocation.argv.join(" ").escape_default().take(60).collect();
-            let run = move || subject.check(&row.invocation);
-            trials.push(Trial::test(format!("{name}:{} {command}", row.line), run));
+        let rows: Vec<Arc<table::Row>> = rows.into_iter().map(Arc::new).collect();
+        for lift in lifts(&name) {
+            let subject = Arc::new(Subject { name: name.clone(), lift, ready: OnceLock::new() });
+            trials.extend(rows.iter().map(|row| trial(&subject, row)));
         }
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit()
+}
+
+/// How an image is converted: both ways if `$HOIST_LIFT` does not say, but programs that do much work are only translated.
+fn lifts(image: &str) -> Vec<Lift> {
+    match std::env::var("HOIST_LIFT").as_deref() {
+        Ok("none") => vec![Lift::None],
+        Ok(_) => vec![Lift::All],
+        Err(_) if image == "programs" => vec![Lift::All, Lift::None],
+        Err(_) => vec![Lift::All],
+    }
+}
+
+fn trial(subject: &Arc<Subject>, row: &Arc<table::Row>) -> Trial {
+    let mut name = format!("{}:{} {}", subject.name, row.line, row.invocation.argv.join(" ").escape_default());
+    if name.len() > NAME_LENGTH {
+        name.truncate(NAME_LENGTH - 3);
+        name.push_str("...");
+    }
+    let (subject, row) = (subject.clone(), row.clone());
+    let kind = if subject.lift == Lift::None { "interpreted" } else { "" };
+    Trial::test(name, move || subject.check(&row.invocation)).with_kind(kind)
 }
 
 /// All tables by the image's name.
