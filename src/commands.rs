@@ -18,7 +18,7 @@ pub struct Failure {
 }
 
 /// Docker's: the failure is hoist's, not the guest's.
-const OWN_FAILURE: u8 = 125;
+pub const OWN_FAILURE: u8 = 125;
 
 impl Failure {
     pub fn new(status: u8, message: impl Into<String>) -> Failure {

@@ -2,7 +2,7 @@
 //!
 //! ET_EXEC files live where they are linked; of several that want the same addresses, the first in order is lifted, and the others
 //! are interpreted (they never run in the same process). All others are packed upwards from [`FIRST`], in the order of
-//! their paths, around the ET_EXEC files.
+//! their paths, around the ET_EXEC files. They start low, since a memory is as large as the highest address in use.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,8 +12,8 @@ use hoist_x86::manifest::{Elf, Segment};
 
 use crate::elf::{Head, PAGE, Placement};
 
-/// The lowest home. Below it is room for executables linked at 0x40_0000 and for their heaps.
-const FIRST: u64 = 0x1000_0000;
+/// The lowest home.
+const FIRST: u64 = 0x20_0000;
 /// Homes end here: the guest needs addresses for its stack, its heap and its mappings too.
 const END: u64 = 0xc000_0000;
 /// No home is aligned to more: linkers ask for 2 MiB, and get it, but not for more.
@@ -71,21 +71,31 @@ impl Homes {
         let mut inodes: Vec<&InodeId> = files.keys().collect();
         inodes.sort_by_key(|inode| (order(inode).0, &files[*inode].0));
         let mut homes = Homes::default();
-        let mut taken = BTreeMap::new();
+        let mut taken = Ranges::default();
         for placement in [Placement::Fixed, Placement::Anywhere] {
+            // What ET_EXEC files that are not lifted will take when they run.
+            let mut fixed = Ranges::default();
             for inode in inodes.iter().filter(|inode| files[**inode].1.placement == placement) {
                 let (path, head) = &files[*inode];
-                match place(head, &mut taken) {
+                match place(head, &taken) {
                     Some(base) => {
-                        let bias = base.wrapping_sub(head.range().0) as u32;
+                        let (start, end) = head.range();
+                        taken.insert(base, base + (end - start));
+                        let bias = base.wrapping_sub(start) as u32;
                         let (path, head) = (path.clone(), head.clone());
                         homes.homes.push(Home { inode: **inode, path, head, base: base as u32, bias });
                     }
-                    None => homes.homeless.push(path.clone()),
+                    None => {
+                        if placement == Placement::Fixed {
+                            fixed.insert(head.range().0, head.range().1);
+                        }
+                        homes.homeless.push(path.clone());
+                    }
                 }
             }
+            fixed.0.iter().for_each(|(start, end)| taken.insert(*start, *end));
         }
-        let end = taken.values().copied().filter(|end| *end <= END).max().unwrap_or(0).max(FIRST);
+        let end = taken.0.values().copied().filter(|end| *end <= END).max().unwrap_or(0).max(FIRST);
         homes.first_free = end.next_multiple_of(NULL_PAGE.into()) as u32;
         homes
     }
@@ -112,25 +122,42 @@ fn find(rootfs: &RootFs) -> BTreeMap<InodeId, (Vec<u8>, Head)> {
     files
 }
 
-/// Finds the file a place, and takes it. `taken`: start → end of what is taken.
-fn place(head: &Head, taken: &mut BTreeMap<u64, u64>) -> Option<u64> {
+/// Finds the file a place.
+fn place(head: &Head, taken: &Ranges) -> Option<u64> {
     let (start, end) = head.range();
     let len = end - start;
-    let free = |base: u64| taken.range(..base + len).next_back().filter(|(_, end)| **end > base).map(|(_, end)| *end);
-    let base = match head.placement {
-        Placement::Fixed => free(start).is_none().then_some(start)?,
+    match head.placement {
+        Placement::Fixed => taken.conflict(start, end).is_none().then_some(start),
         Placement::Anywhere => {
             // The linked address keeps its place within the alignment.
             let align = head.align.min(MAX_ALIGN);
             let mut base = FIRST + start % align;
-            while let Some(end) = free(base) {
+            while let Some(end) = taken.conflict(base, base + len) {
                 base = (end - start % align).next_multiple_of(align) + start % align;
             }
-            (base + len <= END).then_some(base)?
+            (base + len <= END).then_some(base)
         }
-    };
-    taken.insert(base, base + len);
-    Some(base)
+    }
+}
+
+/// Disjoint address ranges: start → end.
+#[derive(Default)]
+struct Ranges(BTreeMap<u64, u64>);
+
+impl Ranges {
+    /// The end of a range that overlaps this one.
+    fn conflict(&self, start: u64, end: u64) -> Option<u64> {
+        self.0.range(..end).next_back().map(|(_, end)| *end).filter(|end| *end > start)
+    }
+
+    /// Adds a range, joined with those it overlaps.
+    fn insert(&mut self, mut start: u64, mut end: u64) {
+        while let Some((&other, &other_end)) = self.0.range(..end).next_back().filter(|(_, end)| **end > start) {
+            self.0.remove(&other);
+            (start, end) = (start.min(other), end.max(other_end));
+        }
+        self.0.insert(start, end);
+    }
 }
 
 #[cfg(test)]
@@ -149,23 +176,26 @@ mod tests {
         put(&mut rootfs, "lib/a.so", elf(DYN, 0x3000, 0x1000, None));
         put(&mut rootfs, "etc/motd", "no ELF file");
         let homes = Homes::assign(&rootfs, None);
-        assert_eq!(bases(&homes), [("lib/a.so".into(), 0x1000_0000), ("lib/b.so".into(), 0x1000_1000)]);
-        assert_eq!(homes.homes[0].bias, 0x0fff_d000);
-        assert_eq!(homes.first_free, 0x1001_0000);
+        assert_eq!(bases(&homes), [("lib/a.so".into(), 0x20_0000), ("lib/b.so".into(), 0x20_1000)]);
+        assert_eq!(homes.homes[0].bias, 0x1f_d000);
+        assert_eq!(homes.first_free, 0x21_0000);
         let manifest = homes.homes[1].manifest();
-        assert_eq!((manifest.base, manifest.span), (0x1000_1000, 0x2000));
-        assert_eq!(manifest.segments, [Segment { start: 0x1000_1000, len: 0x2000, file_offset: 0 }]);
+        assert_eq!((manifest.base, manifest.span), (0x20_1000, 0x2000));
+        assert_eq!(manifest.segments, [Segment { start: 0x20_1000, len: 0x2000, file_offset: 0 }]);
     }
 
     #[test]
     fn executables_stay_and_the_program_of_the_image_comes_first() {
         let mut rootfs = RootFs::new();
-        put(&mut rootfs, "bin/a", elf(EXEC, 0x40_0000, 0x2000, None));
+        put(&mut rootfs, "bin/a", elf(EXEC, 0x40_0000, 0x5000, None));
         let program = put(&mut rootfs, "bin/b", elf(EXEC, 0x40_1000, 0x2000, None));
-        put(&mut rootfs, "bin/c", elf(EXEC, 0x1000_0000, 0x1000, None));
+        put(&mut rootfs, "bin/c", elf(EXEC, 0x20_0000, 0x1000, None));
         put(&mut rootfs, "bin/d", elf(DYN, 0, 0x1000, None));
+        // Does not fit below 0x40_0000, and `a` reaches to 0x40_5000 when it runs, lifted or not.
+        put(&mut rootfs, "bin/e", elf(DYN, 0, 0x20_0000, None));
         let homes = Homes::assign(&rootfs, Some(program));
-        assert_eq!(bases(&homes), [("bin/b".into(), 0x40_1000), ("bin/c".into(), 0x1000_0000), ("bin/d".into(), 0x1000_1000)]);
+        let expected = [("bin/b", 0x40_1000), ("bin/c", 0x20_0000), ("bin/d", 0x20_1000), ("bin/e", 0x40_5000)];
+        assert_eq!(bases(&homes), expected.map(|(path, base)| (path.to_owned(), base)));
         assert_eq!(homes.homeless, [b"bin/a".to_vec()]);
         assert_eq!(homes.numbers().get(&program), Some(&0));
     }
@@ -176,7 +206,7 @@ mod tests {
         let inode = put(&mut rootfs, "lib/z.so", elf(DYN, 0, 0x1000, None));
         rootfs.link(InodeId::ROOT, b"a.so", inode).expect("a link");
         let homes = Homes::assign(&rootfs, None);
-        assert_eq!(bases(&homes), [("a.so".into(), 0x1000_0000)]);
+        assert_eq!(bases(&homes), [("a.so".into(), 0x20_0000)]);
     }
 
     /// Any byte may lie: whatever is in the headers, homes do not overlap and nothing panics.

@@ -35,7 +35,15 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) if error.use_stderr() && std::env::args_os().nth(1).is_some_and(|command| command == "run") => {
+            // As docker, whose other statuses are the guest's. What cannot be printed to standard error cannot be reported either.
+            let _ = error.print();
+            return ExitCode::from(commands::OWN_FAILURE);
+        }
+        Err(error) => error.exit(),
+    };
     let result = match arguments.command {
         Command::Convert(command) => command.run(),
         Command::Run(command) => command.run(),
