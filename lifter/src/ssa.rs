@@ -250,7 +250,9 @@ impl Construct<'_> {
     fn finish(mut self, order: &[BlockId]) {
         for &block in order {
             let index = block.0 as usize;
-            let params: Vec<Value> = self.params_of[index].iter().map(|(param, _)| *param).collect();
+            // Translation may have given the block parameters of its own.
+            let mut params = std::mem::take(&mut self.func.block_mut(block).params);
+            params.extend(self.params_of[index].iter().map(|(param, _)| *param));
             let mut insts = std::mem::take(&mut self.entry_reads[index]);
             for value in std::mem::take(&mut self.func.block_mut(block).insts) {
                 if let Inst::SetReg(reg, written) = *self.func.inst(value) {
@@ -275,7 +277,7 @@ impl Construct<'_> {
             for edge in term.iter_mut().flat_map(Term::edges_mut) {
                 let to = edge.to.0 as usize;
                 debug_assert_eq!(self.preds[to][next_pred[to]], block);
-                edge.args = self.params_of[to].iter().map(|(_, args)| args[next_pred[to]]).collect();
+                edge.args.extend(self.params_of[to].iter().map(|(_, args)| args[next_pred[to]]));
                 next_pred[to] += 1;
             }
             self.func.block_mut(block).term = term;

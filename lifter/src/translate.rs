@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hoist_x86::builder::Builder;
 use hoist_x86::iced_x86::{Decoder, DecoderOptions, Instruction};
-use hoist_x86::ir::{BlockId, Edge, Exit, Func, Target, Term, Value};
+use hoist_x86::ir::{BlockId, Edge, Exit, Func, Inst, Target, Term, Type, Value};
 use hoist_x86::semantics;
 
 use crate::discover::{Function, JumpTable};
@@ -15,8 +15,13 @@ use crate::unit::{Entry, Unit};
 pub fn translate(elf: &Elf<'_>, function: &Function) -> Unit {
     let mut func = Func::new();
     let labels: BTreeMap<u32, BlockId> = function.blocks.keys().map(|&pc| (pc, func.add_block(pc))).collect();
+    let mut jumps = BTreeMap::<u32, usize>::new();
+    for table in function.tables.values() {
+        *jumps.entry(table.address).or_default() += 1;
+    }
+    let mut shared: BTreeMap<u32, Option<Shared>> = jumps.into_iter().filter(|&(_, n)| n > 1).map(|(at, _)| (at, None)).collect();
     for (&start, &end) in &function.blocks {
-        translate_block(elf, function, &mut func, &labels, start, end);
+        translate_block(elf, function, &mut func, &labels, &mut shared, start, end);
     }
     let name = function.name.clone().unwrap_or_else(|| format!("sub_{:x}", function.entry));
     let mut unit = Unit { entry_pc: function.entry, name, func, entries: Vec::new() };
@@ -24,7 +29,15 @@ pub fn translate(elf: &Elf<'_>, function: &Function) -> Unit {
     unit
 }
 
-fn translate_block(elf: &Elf<'_>, function: &Function, func: &mut Func, labels: &BTreeMap<u32, BlockId>, start: u32, end: u32) {
+fn translate_block(
+    elf: &Elf<'_>,
+    function: &Function,
+    func: &mut Func,
+    labels: &BTreeMap<u32, BlockId>,
+    shared: &mut BTreeMap<u32, Option<Shared>>,
+    start: u32,
+    end: u32,
+) {
     let mut builder = Builder::new(func, labels[&start], labels);
     let code = elf.read(start, (end - start) as usize).unwrap_or(&[]);
     let mut decoder = Decoder::with_ip(64, code, u64::from(start), DecoderOptions::NONE);
@@ -51,7 +64,7 @@ fn translate_block(elf: &Elf<'_>, function: &Function, func: &mut Func, labels: 
         }
         if let (Some((&jump_pc, _)), Some((table, index))) = (last_table, index) {
             if jump_pc == pc {
-                make_switch(&mut builder, table, index, labels);
+                make_switch(&mut builder, table, index, labels, shared.get_mut(&table.address));
             }
         }
     }
@@ -60,14 +73,46 @@ fn translate_block(elf: &Elf<'_>, function: &Function, func: &mut Func, labels: 
     }
 }
 
+/// A switch block that all jumps through one table share: an interpreter's loop jumps from the end of every opcode to every other, and a
+/// switch for each would have as many edges as the square of the opcodes.
+struct Shared {
+    block: BlockId,
+}
+
 /// The jump through a known table becomes a switch on the index. A larger index, or a target elsewhere, goes by its address.
-fn make_switch(builder: &mut Builder<'_>, table: &JumpTable, index: Value, labels: &BTreeMap<u32, BlockId>) {
+fn make_switch(
+    builder: &mut Builder<'_>,
+    table: &JumpTable,
+    index: Value,
+    labels: &BTreeMap<u32, BlockId>,
+    shared: Option<&mut Option<Shared>>,
+) {
     let block = builder.current_block();
     let Some(Term::Exit(Exit::Jump(Target::Value(target)))) = builder.func.block(block).term else { return };
-    let default = builder.func.add_block(builder.pc);
-    builder.func.block_mut(default).term = Some(Term::Exit(Exit::Jump(Target::Value(target))));
+    let Some(shared) = shared else {
+        builder.func.block_mut(block).term = Some(switch(builder.func, table, index, target, labels));
+        return;
+    };
+    let to = match shared {
+        Some(shared) => shared.block,
+        None => {
+            let block = builder.func.add_block(builder.pc);
+            let params = [Type::I32, Type::I32].map(|ty| builder.func.add_inst(Inst::Param(ty)));
+            let term = switch(builder.func, table, params[0], params[1], labels);
+            let data = builder.func.block_mut(block);
+            data.params = params.to_vec();
+            data.term = Some(term);
+            shared.insert(Shared { block }).block
+        }
+    };
+    builder.func.block_mut(block).term = Some(Term::Jump(Edge { to, args: vec![index, target] }));
+}
+
+fn switch(func: &mut Func, table: &JumpTable, index: Value, target: Value, labels: &BTreeMap<u32, BlockId>) -> Term {
+    let default = func.add_block(table.load_pc);
+    func.block_mut(default).term = Some(Term::Exit(Exit::Jump(Target::Value(target))));
     let targets = table.targets.iter().map(|pc| Edge::from(labels.get(pc).copied().unwrap_or(default))).collect();
-    builder.func.block_mut(block).term = Some(Term::Switch { index, targets, default: default.into() });
+    Term::Switch { index, targets, default: default.into() }
 }
 
 /// Puts an entry block in front of every block that can be entered from outside, unless nothing inside leads to it.
