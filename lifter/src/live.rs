@@ -59,6 +59,9 @@ impl Liveness {
             after: BTreeMap::new(),
         };
         let mut summaries: Vec<Summary> = program.functions.values().map(|function| Summary::new(elf, function, program)).collect();
+        for summary in summaries.iter().filter(|summary| summary.returns_elsewhere) {
+            result.returned.insert(summary.entry, ALL);
+        }
         while summaries.iter_mut().fold(false, |changed, summary| result.update(summary) | changed) {}
         result
     }
@@ -150,6 +153,8 @@ struct Summary {
     blocks: Vec<Block>,
     /// Live at each block's start.
     live: Vec<RegSet>,
+    /// Where it returns to is not where it was called: a context switch, a jump by `push`, `ret`.
+    returns_elsewhere: bool,
 }
 
 struct Block {
@@ -159,6 +164,7 @@ struct Block {
     writes: RegSet,
     succs: Vec<usize>,
     end: End,
+    returns_elsewhere: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -175,12 +181,13 @@ impl Summary {
     fn new(elf: &Elf<'_>, function: &Function, program: &Program) -> Summary {
         let index: BTreeMap<u32, usize> = function.blocks.keys().enumerate().map(|(i, &pc)| (pc, i)).collect();
         let mut info = InstructionInfoFactory::new();
-        let blocks = function
+        let blocks: Vec<Block> = function
             .blocks
             .iter()
             .map(|(&start, &end)| Block::new(elf, function, program, &index, &mut info, start, end))
             .collect();
-        Summary { entry: function.entry, live: vec![0; index.len()], index, blocks }
+        let returns_elsewhere = blocks.iter().any(|block| block.returns_elsewhere);
+        Summary { entry: function.entry, live: vec![0; index.len()], index, blocks, returns_elsewhere }
     }
 }
 
@@ -194,9 +201,10 @@ impl Block {
         start: u32,
         end: u32,
     ) -> Block {
-        let mut block = Block { reads: 0, writes: 0, succs: Vec::new(), end: End::Unknown };
+        let mut block = Block { reads: 0, writes: 0, succs: Vec::new(), end: End::Unknown, returns_elsewhere: false };
         let code = elf.read(start, (end - start) as usize).unwrap_or(&[]);
         let mut last = Instruction::default();
+        let mut stack_top = StackTop::Unknown;
         for instr in &mut Decoder::with_ip(64, code, u64::from(start), DecoderOptions::NONE) {
             if instr.is_invalid() {
                 return block;
@@ -204,6 +212,9 @@ impl Block {
             let (reads, writes) = accesses(&instr, info);
             block.reads |= reads & !block.writes;
             block.writes |= writes;
+            let returns = instr.flow_control() == FlowControl::Return;
+            block.returns_elsewhere |= switches_stack(&instr) || returns && matches!(stack_top, StackTop::Written);
+            stack_top = stack_top.after(&instr);
             last = instr;
         }
         let next = end;
@@ -240,6 +251,41 @@ impl Block {
             _ => End::Unknown,
         };
         block
+    }
+}
+
+/// Gives the stack pointer a value that has nothing to do with the old one: `swapcontext`, `longjmp`, coroutines. What comes next there may be
+/// a function that starts, with arguments in registers that no return needs.
+fn switches_stack(instr: &Instruction) -> bool {
+    let to_stack_pointer = instr.op0_kind() == OpKind::Register && instr.op0_register() == Register::RSP;
+    match instr.mnemonic() {
+        Mnemonic::Mov => to_stack_pointer && !(instr.op1_kind() == OpKind::Register && instr.op1_register() == Register::RBP),
+        Mnemonic::Pop => to_stack_pointer,
+        Mnemonic::Xchg => (0..2).any(|i| instr.op_kind(i) == OpKind::Register && instr.op_register(i) == Register::RSP),
+        _ => false,
+    }
+}
+
+/// What is known within a block of the stack's top: a `ret` to what was just written there is a jump (retpolines do so).
+#[derive(Clone, Copy)]
+enum StackTop {
+    Written,
+    Unknown,
+}
+
+impl StackTop {
+    fn after(self, instr: &Instruction) -> StackTop {
+        let stores_at_top = instr.mnemonic() == Mnemonic::Mov
+            && instr.op0_kind() == OpKind::Memory
+            && (instr.memory_base(), instr.memory_index()) == (Register::RSP, Register::None)
+            && instr.memory_displacement64() == 0;
+        if stores_at_top || instr.mnemonic() == Mnemonic::Push {
+            StackTop::Written
+        } else if instr.is_stack_instruction() || instr.op0_kind() == OpKind::Register && instr.op0_register() == Register::RSP {
+            StackTop::Unknown
+        } else {
+            self
+        }
     }
 }
 
