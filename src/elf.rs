@@ -36,6 +36,8 @@ pub struct Load {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Head {
     pub placement: Placement,
+    /// Where it starts; 0 in most shared libraries.
+    pub entry: u64,
     /// By address.
     pub loads: Vec<Load>,
     /// The largest alignment that a segment asks for, a power of two, at least a page.
@@ -93,11 +95,12 @@ impl Head {
             header::ET_DYN => Placement::Anywhere,
             other => return Err(NotLoadable::Type(header::et_to_str(other))),
         };
-        Head::from_segments(placement, &program_headers(content, &header)?, content)
+        let head = Head { placement, entry: header.e_entry, loads: Vec::new(), align: PAGE, interpreter: None };
+        head.with_segments(&program_headers(content, &header)?, content)
     }
 
-    fn from_segments(placement: Placement, headers: &[ProgramHeader], content: &Content) -> Result<Head, NotLoadable> {
-        let mut head = Head { placement, loads: Vec::new(), align: PAGE, interpreter: None };
+    fn with_segments(mut self, headers: &[ProgramHeader], content: &Content) -> Result<Head, NotLoadable> {
+        let head = &mut self;
         for header in headers {
             match header.p_type {
                 PT_LOAD => {
@@ -134,11 +137,16 @@ impl Head {
             return Err(NotLoadable::Damaged("segments overlap"));
         }
         let (start, end) = head.range();
-        let lowest = if placement == Placement::Fixed { u64::from(MMAP_MIN_ADDR) } else { 0 };
+        let lowest = if head.placement == Placement::Fixed { u64::from(MMAP_MIN_ADDR) } else { 0 };
         if start < lowest || end > 1 << 32 {
             return Err(NotLoadable::Address { start, end });
         }
-        Ok(head)
+        Ok(self)
+    }
+
+    /// A program's entry is in it; a shared library has none.
+    pub fn can_start(&self) -> bool {
+        self.loads.iter().any(|load| load.executable && (load.address..load.address + load.memory_size).contains(&self.entry))
     }
 
     /// The pages that the file takes, as linked: first address, and the one after the last.

@@ -57,10 +57,13 @@ pub fn find(rootfs: &RootFs, config: &ImageConfig) -> Result<Entry, EntryError> 
             }
             None => {
                 let head = Head::read(content).map_err(|source| EntryError::NotLoadable { path: path.clone(), source })?;
-                if let Some(interpreter) = head.interpreter
-                    && rootfs.resolve(&interpreter).is_err()
+                if let Some(interpreter) = &head.interpreter
+                    && rootfs.resolve(interpreter).is_err()
                 {
-                    return Err(EntryError::Interpreter { path, interpreter: text(&interpreter) });
+                    return Err(EntryError::Interpreter { path, interpreter: text(interpreter) });
+                }
+                if !head.can_start() {
+                    return Err(EntryError::NotLoadable { path, source: NotLoadable::Damaged("its entry point is in no executable segment") });
                 }
                 return Ok(Entry { inode, path });
             }
