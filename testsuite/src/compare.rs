@@ -3,7 +3,9 @@
 mod hoisted;
 mod image;
 mod native;
+mod volume;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write};
 
 pub use hoisted::{Hoist, Lift};
@@ -19,6 +21,8 @@ pub struct Invocation {
     /// Working directory instead of the image's.
     pub workdir: Option<String>,
     pub stdin: Vec<u8>,
+    /// Give it a directory of the host at `/mnt`, a copy of the image's `/work/tree`.
+    pub volume: bool,
 }
 
 /// What a command left behind.
@@ -28,6 +32,8 @@ pub struct Outcome {
     pub stderr: Vec<u8>,
     /// As a shell has it: 128 + the signal's number for a command that a signal ended.
     pub status: i32,
+    /// What is in the volume now.
+    pub files: BTreeMap<String, Vec<u8>>,
 }
 
 impl Outcome {
@@ -41,6 +47,15 @@ impl Outcome {
             if got != want {
                 let _ = writeln!(text, "  {name}:");
                 let _ = diff(&mut text, got, want);
+            }
+        }
+        for name in self.files.keys().chain(expected.files.keys()).collect::<BTreeSet<_>>() {
+            match (self.files.get(name), expected.files.get(name)) {
+                (Some(got), Some(want)) if got == want => {}
+                (got, want) => {
+                    let _ = writeln!(text, "  file {name}:");
+                    let _ = diff(&mut text, got.map_or(b"(is not there)", |got| got), want.map_or(b"(is not there)", |want| want));
+                }
             }
         }
         (!text.is_empty()).then_some(text)

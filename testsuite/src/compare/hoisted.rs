@@ -9,9 +9,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use tempfile::TempDir;
 
 use super::image::{output_dir, profile_dir};
-use super::{Image, Invocation, Outcome};
+use super::{Image, Invocation, Outcome, volume};
 
 /// No command of the tests takes this long, hoisted or not.
 pub(super) const TIME_LIMIT: Duration = Duration::from_secs(120);
@@ -89,7 +90,7 @@ impl Hoist {
     ///
     /// # Errors
     /// hoist does not start, or the command takes too long.
-    pub fn run(&self, component: &Path, invocation: &Invocation) -> Result<Outcome> {
+    pub fn run(&self, image: &Image, component: &Path, invocation: &Invocation) -> Result<Outcome> {
         let mut command = self.command();
         command.args(["run", "--interactive"]);
         for (name, value) in &invocation.env {
@@ -98,9 +99,13 @@ impl Hoist {
         if let Some(dir) = &invocation.workdir {
             command.arg("--workdir").arg(dir);
         }
+        let volume = invocation.volume.then(|| volume::create(&image.rootfs)).transpose()?;
+        if let Some(volume) = &volume {
+            command.arg("--volume").arg(format!("{}:{}", volume.path().display(), volume::TARGET));
+        }
         let (program, args) = invocation.argv.split_first().context("a command has a name")?;
         command.arg("--entrypoint").arg(program).arg(component.with_extension("cwasm")).args(args);
-        finish(command, &invocation.stdin)
+        finish(command, &invocation.stdin, volume)
     }
 }
 
@@ -109,8 +114,8 @@ fn is_newer(file: &Path, than: &[&Path]) -> bool {
     file.with_extension("cwasm").exists() && than.iter().all(|other| time(other) < time(file))
 }
 
-/// Runs a command to its end with this standard input.
-pub(super) fn finish(mut command: Command, stdin: &[u8]) -> Result<Outcome> {
+/// Runs a command to its end with this standard input; what is in its volume then is part of the outcome.
+pub(super) fn finish(mut command: Command, stdin: &[u8], volume: Option<TempDir>) -> Result<Outcome> {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().with_context(|| format!("{command:?}"))?;
     let (input, out, err) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
@@ -123,7 +128,8 @@ pub(super) fn finish(mut command: Command, stdin: &[u8]) -> Result<Outcome> {
         let [stdout, stderr] = [stdout, stderr].map(|reader| reader.join().expect("reading does not panic"));
         let status = status?;
         let status = status.code().or(status.signal().map(|signal| 128 + signal)).context("the command has ended")?;
-        Ok(Outcome { stdout: stdout?, stderr: stderr?, status })
+        let files = volume.map(|volume| volume::contents(volume.path())).transpose()?.unwrap_or_default();
+        Ok(Outcome { stdout: stdout?, stderr: stderr?, status, files })
     })
 }
 

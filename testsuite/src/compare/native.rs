@@ -8,9 +8,10 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use tempfile::TempDir;
 
 use super::hoisted::finish;
-use super::{Invocation, Outcome};
+use super::{Invocation, Outcome, volume};
 
 /// What hoist, as docker, sets where an image sets nothing.
 const ENVIRONMENT: [(&str, &str); 3] =
@@ -36,10 +37,11 @@ pub fn run(rootfs: &Path, invocation: &Invocation) -> Result<Outcome> {
     command.args(args).env_clear().envs(ENVIRONMENT);
     command.envs(invocation.env.iter().map(|(name, value)| (name, value)));
     let workdir = invocation.workdir.as_deref().unwrap_or(WORKDIR);
-    let root = Root::new(rootfs, workdir)?;
+    let volume = invocation.volume.then(|| volume::create(rootfs)).transpose()?;
+    let root = Root::new(rootfs, workdir, volume.as_ref().map(TempDir::path))?;
     // SAFETY: between fork and exec, `enter` makes system calls only; all memory it needs was allocated before.
     unsafe { command.pre_exec(move || root.enter()) };
-    finish(command, &invocation.stdin).context("natively (this needs root)")
+    finish(command, &invocation.stdin, volume).context("natively (this needs root)")
 }
 
 /// A mount that is to be made: mount(2).
@@ -48,18 +50,24 @@ struct Mount {
     target: CString,
     kind: CString,
     data: CString,
+    flags: libc::c_ulong,
 }
 
 impl Mount {
     fn new(source: &str, target: &str, kind: &str, data: &str) -> Result<Mount> {
         let [source, target, kind, data] = [source, target, kind, data].map(CString::new);
-        Ok(Mount { source: source?, target: target?, kind: kind?, data: data? })
+        Ok(Mount { source: source?, target: target?, kind: kind?, data: data?, flags: 0 })
+    }
+
+    /// The same directory at another place as well.
+    fn bind(source: &Path, target: &str) -> Result<Mount> {
+        Ok(Mount { flags: libc::MS_BIND, ..Mount::new(&source.display().to_string(), target, "none", "")? })
     }
 
     fn make(&self) -> io::Result<()> {
         // SAFETY: the strings end in zero bytes.
         check(unsafe {
-            libc::mount(self.source.as_ptr(), self.target.as_ptr(), self.kind.as_ptr(), 0, self.data.as_ptr().cast())
+            libc::mount(self.source.as_ptr(), self.target.as_ptr(), self.kind.as_ptr(), self.flags, self.data.as_ptr().cast())
         })
     }
 }
@@ -77,7 +85,7 @@ struct Root {
 }
 
 impl Root {
-    fn new(rootfs: &Path, workdir: &str) -> Result<Root> {
+    fn new(rootfs: &Path, workdir: &str, volume: Option<&Path>) -> Result<Root> {
         let lower = rootfs.canonicalize()?;
         // Every namespace of mounts has its own: they can all use the same directory.
         let scratch = lower.with_file_name("native");
@@ -88,15 +96,19 @@ impl Root {
         let directories = ["upper", "work", "root"].map(|name| CString::new(path(name)));
         let device = |&(name, major, minor): &(&str, u32, u32)| Ok((CString::new(format!("/dev/{name}"))?, libc::makedev(major, minor)));
         let link = |&(name, to): &(&str, &str)| Ok((CString::new(format!("/dev/{name}"))?, CString::new(to)?));
+        let mut mounts = vec![
+            Mount::new("root", &root, "overlay", &overlay)?,
+            Mount::new("proc", &format!("{root}/proc"), "proc", "")?,
+            Mount::new("sysfs", &format!("{root}/sys"), "sysfs", "")?,
+            Mount::new("dev", &format!("{root}/dev"), "tmpfs", "mode=0755")?,
+        ];
+        if let Some(volume) = volume {
+            mounts.push(Mount::bind(volume, &format!("{root}{}", volume::TARGET))?);
+        }
         Ok(Root {
             scratch: Mount::new("scratch", &path(""), "tmpfs", "mode=0755")?,
             directories: directories.into_iter().collect::<Result<_, _>>()?,
-            mounts: vec![
-                Mount::new("root", &root, "overlay", &overlay)?,
-                Mount::new("proc", &format!("{root}/proc"), "proc", "")?,
-                Mount::new("sysfs", &format!("{root}/sys"), "sysfs", "")?,
-                Mount::new("dev", &format!("{root}/dev"), "tmpfs", "mode=0755")?,
-            ],
+            mounts,
             root: CString::new(root)?,
             devices: DEVICES.iter().map(device).collect::<Result<_>>()?,
             links: DEVICE_LINKS.iter().map(link).collect::<Result<_>>()?,

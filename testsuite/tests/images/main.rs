@@ -38,7 +38,7 @@ impl Subject {
     fn check(&self, invocation: &Invocation) -> Result<(), Failed> {
         let (hoist, image, component) = self.ready()?;
         let native = run_natively(&image.rootfs, invocation).map_err(|error| format!("{error:#}"))?;
-        let hoisted = hoist.run(component, invocation).map_err(|error| format!("{error:#}"))?;
+        let hoisted = hoist.run(image, component, invocation).map_err(|error| format!("{error:#}"))?;
         hoisted.difference(&native).map_or(Ok(()), |difference| Err(difference.into()))
     }
 }

@@ -2,10 +2,11 @@
 //!
 //! ```text
 //! # a comment
-//! [-e NAME=VALUE] [-w DIR] PROGRAM ARGUMENT... [< STDIN]
+//! [-e NAME=VALUE] [-w DIR] [-v] PROGRAM ARGUMENT... [< STDIN]
 //! ```
 //! A word is bare; or in single quotes, and then everything up to the next one belongs to it; or in double quotes, with Rust's escapes
 //! `\n \t \r \\ \" \0 \xNN`. Quoted words may go over several lines. STDIN is a word: the text itself.
+//! With `-v`, `/mnt` is a directory of the host, a copy of `/work/tree`, and what is in it at the end is compared, too.
 
 use anyhow::{Context, Result, bail, ensure};
 use hoist_testsuite::compare::Invocation;
@@ -49,6 +50,7 @@ fn invocation(words: Vec<Word>) -> Result<Invocation> {
                 let (name, value) = variable.split_once('=').context("-e wants NAME=VALUE")?;
                 result.env.push((name.to_owned(), value.to_owned()));
             }
+            b"-v" if result.argv.is_empty() => result.volume = true,
             b"-w" if result.argv.is_empty() => result.workdir = Some(argument()?),
             _ => result.argv.push(text(word.bytes)?),
         }
