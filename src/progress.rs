@@ -91,7 +91,7 @@ impl Progress {
 
 impl hoist_oci::Progress for Progress {
     fn image(&self, manifest_digest: &Digest, layers: usize) {
-        self.line(&format!("{manifest_digest}: {layers} layers"));
+        self.line(&format!("{manifest_digest}: {layers} layer{}", if layers == 1 { "" } else { "s" }));
     }
 
     fn layer_started(&self, layer: usize, descriptor: &Descriptor) {

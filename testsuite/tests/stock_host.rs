@@ -1,0 +1,159 @@
+//! Components on hosts that know nothing of hoist: wasmtime as others configure it, with nothing but standard streams granted.
+
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use hoist_testsuite::compare::{Hoist, Image, Lift};
+use hoist_testsuite::layout::{Entry, Layout, tar};
+use wasmtime::component::{Component, Linker, ResourceTable};
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, Store};
+use wasmtime_wasi::p2::bindings::sync;
+use wasmtime_wasi::p2::pipe::{MemoryInputPipe, MemoryOutputPipe};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+/// How much longer the shortest command may take than nothing at all.
+const START: Duration = Duration::from_millis(20);
+/// How often a start is measured: the fastest counts, since the machine has other work, too.
+const STARTS: usize = 20;
+/// What the large image has in addition: so many layers of one file, a megabyte each, all different.
+const FILES: usize = 400;
+const MEGABYTE: usize = 1 << 20;
+
+struct Host {
+    wasi: WasiCtx,
+    table: ResourceTable,
+}
+
+impl WasiView for Host {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+/// The command's standard output, and whether it succeeded.
+fn run(engine: &Engine, component: &Path, args: &[&str], stdin: &[u8]) -> wasmtime::Result<(String, bool)> {
+    // SAFETY: `hoist compile` made the file.
+    let component = unsafe { Component::deserialize_file(engine, component)? };
+    let stdout = MemoryOutputPipe::new(MEGABYTE);
+    let mut wasi = WasiCtx::builder();
+    wasi.args(args).stdin(MemoryInputPipe::new(stdin.to_vec())).stdout(stdout.clone());
+    let mut linker = Linker::new(engine);
+    wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
+    let mut store = Store::new(engine, Host { wasi: wasi.build(), table: ResourceTable::new() });
+    let command = sync::Command::instantiate(&mut store, &component, &linker)?;
+    let result = command.wasi_cli_run().call_run(&mut store)?;
+    Ok((String::from_utf8_lossy(&stdout.contents()).into_owned(), result.is_ok()))
+}
+
+fn busybox() -> Result<(Hoist, PathBuf)> {
+    let hoist = Hoist::find()?;
+    let component = hoist.convert(&Image::build("busybox")?, Lift::All)?;
+    Ok((hoist, component.with_extension("cwasm")))
+}
+
+/// The pooling allocator with its default limits: one memory and one table defined per core module, 20,000 elements.
+#[test]
+fn standard_streams_are_enough_also_where_instances_are_pooled() -> wasmtime::Result<()> {
+    let (_, component) = busybox().expect("a component of busybox");
+    for strategy in [InstanceAllocationStrategy::OnDemand, InstanceAllocationStrategy::pooling()] {
+        let mut config = Config::new();
+        config.allocation_strategy(strategy);
+        let engine = Engine::new(&config)?;
+        assert_eq!(run(&engine, &component, &["app", "busybox", "tr", "a-z", "A-Z"], b"hello\n")?, ("HELLO\n".into(), true));
+        assert_eq!(run(&engine, &component, &["app", "busybox", "false"], b"")?, (String::new(), false));
+    }
+    Ok(())
+}
+
+/// What one run of a command took.
+struct Cost {
+    time: Duration,
+    /// Peak of resident memory, in bytes.
+    memory: usize,
+}
+
+fn cost(mut command: Command) -> Result<Cost> {
+    let start = Instant::now();
+    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
+    let mut status = 0;
+    // SAFETY: all zeros are a value of this structure, and wait4(2) fills it in.
+    let (pid, usage) = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        (libc::wait4(child.id() as i32, &raw mut status, 0, &raw mut usage), usage)
+    };
+    let time = start.elapsed();
+    ensure!(pid == child.id() as i32 && ExitStatus::from_raw(status).success(), "{command:?}: {status}");
+    Ok(Cost { time, memory: usage.ru_maxrss as usize * 1024 })
+}
+
+/// The least that a command takes.
+fn least(command: impl Fn() -> Command) -> Result<Cost> {
+    let costs: Vec<Cost> = (0..STARTS).map(|_| cost(command())).collect::<Result<_>>()?;
+    let time = costs.iter().map(|cost| cost.time).min().context("a time")?;
+    let memory = costs.iter().map(|cost| cost.memory).min().context("a size")?;
+    Ok(Cost { time, memory })
+}
+
+/// The image of busybox with 400 MB of files, compiled.
+fn large(hoist: &Hoist, dir: &Path) -> Result<PathBuf> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    // Marsaglia's xorshift: nothing that could be stored once, or as nothing.
+    let mut word = |_| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    };
+    let files = (0..FILES).map(|number| {
+        let content: Vec<u8> = (0..MEGABYTE / 8).flat_map(&mut word).collect();
+        tar(&[(&format!("data{number}"), Entry::File(&content))])
+    });
+    let busybox = std::fs::read(Image::build("busybox")?.rootfs.join("bin/busybox"))?;
+    let layers = std::iter::once(tar(&[("bin/busybox", Entry::File(&busybox))])).chain(files);
+    let layout = Layout::new(layers, "amd64", r#"{"Entrypoint":["/bin/busybox"]}"#)?;
+    let (wasm, compiled) = (dir.join("large.wasm"), dir.join("large.cwasm"));
+    for (args, input) in [
+        (vec!["convert", "--quiet", "-o"], (&wasm, layout.reference())),
+        (vec!["compile", "-o"], (&compiled, wasm.display().to_string())),
+    ] {
+        let status = hoist.command().args(&args).arg(input.0).arg(input.1).status()?;
+        ensure!(status.success(), "hoist {args:?}: {status}");
+    }
+    Ok(compiled)
+}
+
+#[test]
+fn start_up_is_short_and_does_not_grow_with_the_image() -> Result<()> {
+    let (hoist, small) = busybox()?;
+    let dir = tempfile::tempdir()?;
+    let large = large(&hoist, dir.path())?;
+    let start = |component: &Path| {
+        least(|| {
+            let mut command = hoist.command();
+            command.args(["run", "--entrypoint", "/bin/busybox"]).arg(component).arg("true");
+            command
+        })
+    };
+    let nothing = least(|| {
+        let mut command = hoist.command();
+        command.arg("--version");
+        command
+    })?;
+    let small = start(&small)?;
+    let large = start(&large)?;
+    for (name, cost) in [("nothing", &nothing), ("busybox true", &small), ("with 400 MB more", &large)] {
+        println!("{name}: {:?}, {} KiB", cost.time, cost.memory / 1024);
+    }
+    ensure!(small.time < nothing.time + START, "{:?} to start, {:?} for nothing", small.time, nothing.time);
+    ensure!(large.time < small.time + START / 2, "{:?} to start the large image, {:?} the small one", large.time, small.time);
+    ensure!(
+        large.memory < small.memory + 16 * MEGABYTE,
+        "{} bytes for the large image, {} for the small one",
+        large.memory,
+        small.memory
+    );
+    Ok(())
+}
