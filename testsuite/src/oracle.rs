@@ -1,39 +1,48 @@
-//! The instruction oracle: the same instruction with the same random state on the real processor, in the interpreter, and lifted to
-//! Wasm; every defined bit must agree.
+//! The instruction oracle: the same instruction with the same state on the real processor, in the interpreter, and lifted to
+//! Wasm; every bit must agree.
 //!
-//! The forms come from real files: each different combination of opcode, operand kinds and prefixes that occurs there, with the bytes
-//! that stand there. Only the displacement of memory operands is changed, so that they lie in the test's memory.
+//! The instructions come from real files, and from an enumeration of all that can be encoded. Only the displacement of memory operands and the
+//! target of jumps are changed, so that they lie in the test's memory. The states are pairs of edge cases and random numbers; they
+//! depend on the instruction's bytes and the seed only.
 
 pub mod forms;
 mod lifted;
+mod memory;
 mod native;
+mod report;
 mod states;
+mod values;
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use hoist_x86::iced_x86::Instruction;
 use hoist_x86::interpreter::{Interpreter, Stop};
 use hoist_x86::reg::Reg;
 use hoist_x86::state::CpuState;
 
+use forms::{Sample, Samples};
 pub use lifted::Lifted;
+use memory::TestMemory;
 pub use native::Native;
-pub use states::{Rng, Shape};
+use native::signal_of;
+pub use report::{FormResult, Report};
+use states::Shape;
+use values::EDGES;
 
 /// Where the test's memory lies, for the real processor too: code, data and stack in one mapping.
 pub const BASE: u32 = 0x2000_0000;
 pub const SIZE: u32 = 0x1_0000;
 /// The code under test.
 pub const CODE: u32 = BASE;
-/// Random bytes: the memory operands point here.
-pub const DATA: u32 = BASE + 0x2000;
+/// Where it jumps, if it jumps.
+pub const TAKEN: u32 = CODE + 0x40;
+/// The memory operands lie here; a page ends in the middle.
+pub const DATA: u32 = BASE + 0x2c00;
 pub const DATA_SIZE: u32 = 0x800;
 /// RSP points into here.
 pub const STACK: u32 = DATA + DATA_SIZE;
 pub const STACK_SIZE: u32 = 0xc00;
-/// Where the interpreter goes behind the code under test.
-pub const RETURN_PC: u32 = BASE + 0x1000;
+/// Bytes of [`State::memory`].
+pub const MEMORY_SIZE: usize = (STACK + STACK_SIZE - DATA) as usize;
 
 /// A machine state: registers and the memory from [`DATA`] to the end of the stack.
 #[derive(Clone, PartialEq)]
@@ -42,105 +51,125 @@ pub struct State {
     pub memory: Vec<u8>,
 }
 
-/// Bytes of [`State::memory`].
-pub const MEMORY_SIZE: usize = (STACK + STACK_SIZE - DATA) as usize;
+impl State {
+    fn new() -> State {
+        State { cpu: CpuState::default(), memory: vec![0; MEMORY_SIZE] }
+    }
+}
 
-/// What came of one run.
-#[derive(Clone, PartialEq)]
-pub enum Outcome {
-    Done(Box<State>),
-    Exception,
+/// How one run ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    /// At this address, behind the instruction or where it jumps.
+    At(u32),
+    /// With the signal that an exception becomes; `at` is the address that the handler sees.
+    Signal { signal: i32, at: u32 },
     /// hoist has no row for the instruction.
     Unknown,
-}
-
-/// What the comparison of many forms found.
-#[derive(Default)]
-pub struct Report {
-    pub forms: usize,
-    /// States in which all three agreed.
-    pub states: usize,
-    /// States in which the instruction raises an exception, all three agree.
-    pub exceptions: usize,
-    pub unknown: BTreeMap<String, usize>,
-    /// Per form the first difference.
-    pub mismatches: Vec<String>,
-}
-
-impl Report {
-    pub fn is_clean(&self) -> bool {
-        self.unknown.is_empty() && self.mismatches.is_empty()
-    }
-}
-
-impl std::fmt::Display for Report {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for mismatch in &self.mismatches {
-            writeln!(f, "{mismatch}")?;
-        }
-        for (form, count) in &self.unknown {
-            writeln!(f, "unknown: {form} ({count} times)")?;
-        }
-        let (forms, states, exceptions) = (self.forms, self.states, self.exceptions);
-        let (unknown, mismatches) = (self.unknown.len(), self.mismatches.len());
-        writeln!(f, "{forms} forms, {states} states agree, {exceptions} raise exceptions, {unknown} forms unknown, {mismatches} differ")
-    }
 }
 
 /// Instructions in one Wasm module.
 const BATCH: usize = 256;
 
-/// Compares every form that `wanted` picks in `states` random states. The seed depends on the form only.
+/// Compares every sample in `states` states: half pairs of edge cases, half random.
 ///
 /// # Errors
 /// If the machine cannot be set up.
-pub fn compare(found: &BTreeMap<forms::Form, forms::Sample>, states: u32, wanted: impl Fn(&forms::Sample) -> bool) -> anyhow::Result<Report> {
-    let (mut native, lifted, mut interpreter) = (Native::new()?, Lifted::new().map_err(wasm_error)?, Interpreter::new());
+pub fn compare(samples: &Samples, states: u32, seed: u64) -> anyhow::Result<Report> {
+    let mut machines = Machines::new()?;
     let mut report = Report::default();
-    let samples: Vec<&forms::Sample> = found.values().filter(|sample| wanted(sample)).collect();
-    let mut codes = Vec::new();
-    for batch in samples.chunks(BATCH) {
-        let bytes: Vec<&[u8]> = batch.iter().map(|sample| sample.bytes.as_slice()).collect();
-        codes.extend(lifted.compile(&bytes).map_err(wasm_error)?);
-    }
-    for (sample, code) in samples.into_iter().zip(&codes) {
-        report.forms += 1;
-        let name = format!("{:?} {:02x?}", sample.instr.code(), sample.bytes);
-        let seed = sample.bytes.iter().fold(0xcbf2_9ce4_8422_2325u64, |hash, &b| (hash ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
-        let (shape, mut rng) = (Shape::new(&sample.instr), Rng(seed));
-        for _ in 0..states {
-            let state = shape.state(&sample.instr, &mut rng);
-            let interpreted = interpret(&mut interpreter, &sample.bytes, &state);
-            if interpreted == Outcome::Unknown {
-                report.unknown.insert(name.clone(), sample.count);
-                break;
-            }
-            let wasm = lifted.run(code, &state).map_err(wasm_error)?;
-            let wrong = match (native.run(&sample.bytes, &state), &interpreted, &wasm) {
-                (None, Outcome::Exception, Outcome::Exception) => {
-                    report.exceptions += 1;
-                    continue;
-                }
-                (Some(expected), Outcome::Done(interpreted), Outcome::Done(wasm)) => {
-                    let (a, b) = (difference(&sample.instr, &expected, interpreted), difference(&sample.instr, &expected, wasm));
-                    if a.is_empty() && b.is_empty() { None } else { Some(format!("interpreter:{a}; wasm:{b}")) }
-                }
-                (expected, a, b) => {
-                    let text = |raises| if raises { "raises an exception" } else { "does not" };
-                    let raise = [expected.is_none(), *a == Outcome::Exception, *b == Outcome::Exception].map(text);
-                    Some(format!("the processor {}, the interpreter {}, the Wasm {}", raise[0], raise[1], raise[2]))
-                }
-            };
-            match wrong {
-                None => report.states += 1,
-                Some(text) => {
-                    report.mismatches.push(format!("{name}: {text}"));
-                    break;
-                }
-            }
+    let list: Vec<(&forms::Variant, &Sample)> = samples.iter().collect();
+    for batch in list.chunks(BATCH) {
+        let bytes: Vec<&[u8]> = batch.iter().map(|(_, sample)| sample.bytes.as_slice()).collect();
+        let codes = machines.lifted.compile(&bytes).map_err(wasm_error)?;
+        for ((variant, sample), code) in batch.iter().zip(&codes) {
+            let result = machines.compare(sample, code, states, seed)?;
+            report.add(variant.form, sample, result);
         }
     }
     Ok(report)
+}
+
+/// The three ways to run an instruction, and a result of each.
+struct Machines {
+    native: Native,
+    lifted: Lifted,
+    interpreter: Interpreter,
+    memory: TestMemory,
+    results: [State; 3],
+}
+
+/// What came of one sample.
+#[derive(Default)]
+pub struct Compared {
+    /// States in which all three agree, and those of them in which an exception is raised.
+    pub states: u32,
+    pub exceptions: u32,
+    pub is_unknown: bool,
+    /// The first difference.
+    pub mismatch: Option<String>,
+}
+
+impl Machines {
+    fn new() -> anyhow::Result<Machines> {
+        let lifted = Lifted::new().map_err(wasm_error)?;
+        Ok(Machines {
+            native: Native::new()?,
+            lifted,
+            interpreter: Interpreter::new(),
+            memory: TestMemory::new(),
+            results: [State::new(), State::new(), State::new()],
+        })
+    }
+
+    fn compare(&mut self, sample: &Sample, code: &lifted::Code, states: u32, seed: u64) -> anyhow::Result<Compared> {
+        let hash =
+            sample.bytes.iter().fold(0xcbf2_9ce4_8422_2325u64, |hash, &b| (hash ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+        let mut shape = Shape::new(&sample.instr, hash ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut compared = Compared::default();
+        let len = sample.bytes.len() as u32;
+        self.native.load(&sample.bytes);
+        self.load_interpreted(&sample.bytes);
+        for number in 0..states {
+            // A permutation of the pairs, so that few states are a fair choice.
+            let edge = (number % 2 == 0).then(|| (number as usize / 2 * 389) % (EDGES * EDGES));
+            let state = shape.state(edge);
+            let [expected, interpreted, wasm] = &mut self.results;
+            let ends = [
+                self.native.run(len, state, expected),
+                interpret(&mut self.interpreter, &mut self.memory, len, state, interpreted),
+                self.lifted.run(code, state, wasm).map_err(wasm_error)?,
+            ];
+            if ends[1] == End::Unknown {
+                compared.is_unknown = true;
+                break;
+            }
+            if ends[1..].iter().any(|end| *end != ends[0]) {
+                compared.mismatch = Some(format!("processor {:x?}, interpreter {:x?}, Wasm {:x?}", ends[0], ends[1], ends[2]));
+                break;
+            }
+            if let End::Signal { .. } = ends[0] {
+                compared.exceptions += 1;
+                compared.states += 1;
+                continue;
+            }
+            let [a, b] = [&*interpreted, &*wasm].map(|got| difference(expected, got));
+            if !a.is_empty() || !b.is_empty() {
+                compared.mismatch = Some(format!("state {number}: interpreter:{a}; wasm:{b}"));
+                break;
+            }
+            compared.states += 1;
+        }
+        Ok(compared)
+    }
+
+    /// The instruction and a jump behind it, which ends the interpreter's block: E9 with a displacement of zero.
+    fn load_interpreted(&mut self, code: &[u8]) {
+        let place = self.memory.code();
+        place[..0x60].fill(0);
+        place[..code.len()].copy_from_slice(code);
+        place[code.len()] = 0xe9;
+    }
 }
 
 /// wasmtime has an error type of its own.
@@ -148,41 +177,47 @@ fn wasm_error(error: wasmtime::Error) -> anyhow::Error {
     anyhow::anyhow!("{error:?}")
 }
 
-/// Runs the instruction in the interpreter.
-pub fn interpret(interpreter: &mut Interpreter, code: &[u8], state: &State) -> Outcome {
-    // A jump ends the interpreter's block behind the instruction: E9 with a 32-bit displacement.
-    let mut code = code.to_vec();
-    let after_jump = CODE + code.len() as u32 + 5;
-    code.push(0xe9);
-    code.extend((RETURN_PC.wrapping_sub(after_jump)).to_le_bytes());
-    let mut memory = states::TestMemory { code, data: state.memory.clone() };
-    let mut cpu = state.cpu.clone();
-    match interpreter.run(&mut cpu, &mut memory, CODE, |pc| pc == RETURN_PC) {
-        Stop::At(_) => Outcome::Done(Box::new(State { cpu, memory: memory.data })),
-        Stop::Exception { .. } => Outcome::Exception,
-        Stop::Unknown { .. } | Stop::Syscall { .. } => Outcome::Unknown,
+/// Runs the instruction of `len` bytes in the interpreter.
+fn interpret(interpreter: &mut Interpreter, memory: &mut TestMemory, len: u32, state: &State, result: &mut State) -> End {
+    const JUMP: u32 = 5;
+    memory.data().copy_from_slice(&state.memory);
+    result.cpu.clone_from(&state.cpu);
+    let stop = interpreter.run(&mut result.cpu, memory, CODE, |pc| pc != CODE);
+    result.memory.copy_from_slice(memory.data());
+    match stop {
+        Stop::At(pc) if pc == CODE + len + JUMP => End::At(CODE + len),
+        Stop::At(pc) => End::At(pc),
+        Stop::Exception { vector, at } => End::Signal { signal: signal_of(vector), at },
+        Stop::Unknown { .. } | Stop::Syscall { .. } => End::Unknown,
     }
 }
 
-/// Where two states differ, undefined flags left out; empty if nowhere.
-pub fn difference(instr: &Instruction, expected: &State, got: &State) -> String {
+/// Sticky exception flags of MXCSR.
+const MXCSR_FLAGS: u32 = 0x3f;
+
+/// Where two states differ, in flags that the SDM leaves undefined too; empty if nowhere.
+fn difference(expected: &State, got: &State) -> String {
     let mut text = String::new();
-    let undefined = states::undefined_flags(instr);
-    for reg in Reg::all() {
-        if undefined.contains(&reg) || matches!(reg, Reg::FS_BASE | Reg::GS_BASE) || reg.0 >= Reg::ymm_high(0).0 {
-            continue;
+    if expected.cpu != got.cpu {
+        for reg in Reg::all() {
+            let (want, have) = (expected.cpu.get(reg), got.cpu.get(reg));
+            if want != have {
+                let _ = write!(text, " {}={have:#x} not {want:#x}", reg.name());
+            }
         }
-        let (want, have) = (expected.cpu.get(reg), got.cpu.get(reg));
+        if expected.cpu.x87 != got.cpu.x87 {
+            let _ = write!(text, " x87={:x?} not {:x?}", got.cpu.x87, expected.cpu.x87);
+        }
+        let [want, have] = [expected, got].map(|state| state.cpu.mxcsr & 0xffff & !MXCSR_FLAGS);
         if want != have {
-            let _ = write!(text, " {}={have:#x} not {want:#x}", reg.name());
+            let _ = write!(text, " mxcsr={have:#x} not {want:#x}");
         }
     }
-    for (i, (want, have)) in expected.memory.iter().zip(&got.memory).enumerate() {
-        if want != have {
+    if expected.memory != got.memory {
+        for (i, (want, have)) in
+            expected.memory.iter().zip(&got.memory).enumerate().filter(|(_, (want, have))| want != have).take(8)
+        {
             let _ = write!(text, " [{:#x}]={have:#x} not {want:#x}", DATA as usize + i);
-            if text.len() > 400 {
-                break;
-            }
         }
     }
     text

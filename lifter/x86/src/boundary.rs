@@ -74,6 +74,17 @@ pub enum Vector {
 }
 
 impl Vector {
+    /// The SDM's name of it.
+    pub const fn mnemonic(self) -> &'static str {
+        match self {
+            Vector::DivideError => "#DE",
+            Vector::Breakpoint => "#BP",
+            Vector::InvalidOpcode => "#UD",
+            Vector::GeneralProtection => "#GP",
+            Vector::FloatingPoint => "#MF",
+        }
+    }
+
     pub const fn from_number(number: u32) -> Option<Vector> {
         Some(match number {
             0 => Vector::DivideError,

@@ -10,6 +10,7 @@ pub mod boundary;
 pub mod builder;
 pub mod decode;
 pub mod flags;
+pub mod form;
 pub mod helper;
 pub mod helpers;
 pub mod interpreter;
@@ -20,6 +21,7 @@ mod print;
 pub mod reg;
 pub mod semantics;
 pub mod state;
+pub mod undefined;
 pub mod vector;
 pub mod verify;
 

@@ -5,9 +5,11 @@
 
 use iced_x86::{EncodingKind, Instruction, Mnemonic};
 
+use crate::boundary::Vector;
 use crate::builder::Builder;
 
 mod avx;
+mod beyond;
 mod bits;
 mod control;
 mod crypto;
@@ -26,6 +28,8 @@ mod system;
 mod transfer;
 mod words;
 mod x87;
+
+pub use beyond::is_beyond;
 
 /// Writes one instruction's meaning at the builder's current point. It leaves the block open when control goes on to the next
 /// instruction, and ends it when not.
@@ -55,13 +59,15 @@ pub fn row(mnemonic: Mnemonic) -> Option<Row> {
 
 /// Translates one instruction. `false` if there is no row for it (nothing is written then).
 pub fn translate(builder: &mut Builder<'_>, instr: &Instruction) -> bool {
-    // AVX-512 shares mnemonics with AVX, but has masks and 32 registers.
-    if instr.encoding() == EncodingKind::EVEX {
-        return false;
-    }
     // MOVSD and CMPSD are string instructions and SSE2's, too.
     let string = if instr.is_string_instruction() { string::row(instr.mnemonic()) } else { None };
-    let Some(row) = string.or_else(|| row(instr.mnemonic())) else { return false };
+    // AVX-512 shares mnemonics with AVX, but has masks and 32 registers.
+    let beyond: Option<Row> = is_beyond(instr).then_some(|b, _| b.exception(Vector::InvalidOpcode));
+    let row = match beyond {
+        Some(_) if instr.encoding() == EncodingKind::EVEX => beyond,
+        _ => string.or_else(|| row(instr.mnemonic())).or(beyond),
+    };
+    let Some(row) = row else { return false };
     builder.pc = instr.ip() as u32;
     builder.next_pc = instr.next_ip() as u32;
     row(builder, instr);

@@ -6,24 +6,28 @@ use hoist_lifter::discover::Function;
 use hoist_lifter::elf::Elf;
 use hoist_lifter::wasm::layout::{Layout, Lifted as LiftedCode, LiftedFunction};
 use hoist_lifter::{module, opt, ssa, translate, wasm};
-use hoist_x86::boundary::NULL_PAGE;
+use hoist_x86::boundary::{NULL_PAGE, Vector};
 use hoist_x86::helper::Helper;
 use hoist_x86::ir::Type;
 use hoist_x86::reg::Reg;
 use hoist_x86::state::CpuState;
 use wasmtime::{
     AsContext, AsContextMut, Engine, Extern, Func, FuncType, Global, GlobalType, Linker, Memory, MemoryType, Module, Mutability,
-    Ref, RefType, Store, Table, TableType, TypedFunc, Val, ValType, V128,
+    Ref, RefType, Store, Table, TableType, TypedFunc, V128, Val, ValType,
 };
 
-use super::{CODE, DATA, MEMORY_SIZE, Outcome, SIZE, State};
+use super::native::signal_of;
+use super::{CODE, DATA, End, MEMORY_SIZE, SIZE, State};
 
 /// What the imports of lifted code share.
 struct Host {
     cpu: CpuState,
     memory: Option<Memory>,
-    stopped: bool,
+    stopped: Option<End>,
 }
+
+/// The code map's first level has four bytes for each page of 4 KiB.
+const KERNEL_PAGES: u32 = 1 + (4 << 20) / 65536;
 
 /// An engine with registers and memory; instructions come and go.
 pub struct Lifted {
@@ -35,20 +39,19 @@ pub struct Lifted {
 }
 
 /// One lifted instruction.
-pub struct Code {
-    form: TypedFunc<(i32, i32), i32>,
-    end: u32,
-}
+pub struct Code(TypedFunc<(i32, i32), i32>);
 
 impl Lifted {
     pub fn new() -> wasmtime::Result<Lifted> {
         let engine = Engine::default();
-        let mut store = Store::new(&engine, Host { cpu: CpuState::default(), memory: None, stopped: false });
+        let mut store = Store::new(&engine, Host { cpu: CpuState::default(), memory: None, stopped: None });
         let mut linker = Linker::new(&engine);
         let pages = u64::from(super::BASE + SIZE - NULL_PAGE).div_ceil(65536);
         let memory = Memory::new(&mut store, MemoryType::new(pages as u32, None))?;
-        let kernel = Memory::new(&mut store, MemoryType::new(1, None))?;
-        let table = Table::new(&mut store, TableType::new(RefType::FUNCREF, 0, None), Ref::Func(None))?;
+        // The code map (address in `Layout::alone`) is all zeros: whatever is jumped to or called is slot 0, which goes back with its address.
+        let kernel = Memory::new(&mut store, MemoryType::new(KERNEL_PAGES, None))?;
+        let stay = Func::wrap(&mut store, |pc: i32, _room: i32| pc);
+        let table = Table::new(&mut store, TableType::new(RefType::FUNCREF, 1, None), Ref::Func(Some(stay)))?;
         linker.define(&store, "kernel", "user", memory)?;
         linker.define(&store, "kernel", "memory", kernel)?;
         linker.define(&store, "kernel", "table", table)?;
@@ -76,35 +79,35 @@ impl Lifted {
         let module = Module::new(&self.engine, module::alone(&layout, &lifted))?;
         let mut store = self.store.borrow_mut();
         let instance = self.linker.instantiate(store.as_context_mut(), &module)?;
-        let mut code_of = |(function, bytes): (&LiftedFunction, &&[u8])| {
-            let form = instance.get_typed_func(store.as_context_mut(), &function.name)?;
-            Ok(Code { form, end: CODE + bytes.len() as u32 })
-        };
-        lifted.functions.iter().zip(codes).map(&mut code_of).collect()
+        lifted
+            .functions
+            .iter()
+            .map(|function| Ok(Code(instance.get_typed_func(store.as_context_mut(), &function.name)?)))
+            .collect()
     }
 
-    pub fn run(&self, code: &Code, state: &State) -> wasmtime::Result<Outcome> {
+    /// Runs a lifted instruction; `result` is the state afterwards.
+    pub fn run(&self, code: &Code, state: &State, result: &mut State) -> wasmtime::Result<End> {
         let mut store = self.store.borrow_mut();
-        store.data_mut().stopped = false;
-        store.data_mut().cpu = state.cpu.clone();
+        store.data_mut().stopped = None;
+        store.data_mut().cpu.clone_from(&state.cpu);
         for (reg, global) in Reg::all().zip(&self.globals) {
             global.set(store.as_context_mut(), to_val(reg.ty(), state.cpu.get(reg)))?;
         }
         let at = (DATA - NULL_PAGE) as usize;
         self.memory.data_mut(&mut *store)[at..at + MEMORY_SIZE].copy_from_slice(&state.memory);
-        let pc = code.form.call(&mut *store, (0, 1 << 20))?;
-        if store.data().stopped {
-            return Ok(Outcome::Exception);
-        }
-        if pc as u32 != code.end {
-            return Err(wasmtime::Error::msg(format!("the function went on at {pc:#x}")));
-        }
-        let mut cpu = store.data().cpu.clone();
+        let pc = match code.0.call(&mut *store, (0, 1 << 20)) {
+            Ok(pc) => pc as u32,
+            // An access outside the memory: the kernel would end the guest.
+            Err(error) if error.is::<wasmtime::Trap>() => return Ok(End::Signal { signal: libc::SIGSEGV, at: CODE }),
+            Err(error) => return Err(error),
+        };
+        result.cpu.clone_from(&store.data().cpu);
         for (reg, global) in Reg::all().zip(&self.globals) {
-            cpu.set(reg, from_val(&global.get(&mut *store)));
+            result.cpu.set(reg, from_val(&global.get(&mut *store)));
         }
-        let memory = self.memory.data(store.as_context())[at..at + MEMORY_SIZE].to_vec();
-        Ok(Outcome::Done(Box::new(State { cpu, memory })))
+        result.memory.copy_from_slice(&self.memory.data(store.as_context())[at..at + MEMORY_SIZE]);
+        Ok(store.data().stopped.unwrap_or(End::At(pc)))
     }
 }
 
@@ -122,14 +125,20 @@ fn registers(store: &mut Store<Host>, linker: &mut Linker<Host>) -> wasmtime::Re
 fn functions(store: &mut Store<Host>, linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     let engine = store.engine().clone();
     let stop = FuncType::new(&engine, [ValType::I32, ValType::I32], [ValType::I32]);
-    for name in ["exception", "interpret"] {
-        let stop = Func::new(&mut *store, stop.clone(), |mut caller, _, results| {
-            caller.data_mut().stopped = true;
-            results[0] = Val::I32(0);
-            Ok(())
-        });
-        linker.define(&*store, "kernel", name, Extern::Func(stop))?;
-    }
+    let exception = Func::new(&mut *store, stop.clone(), |mut caller, params, results| {
+        let [vector, at] = [0, 1].map(|n| from_val(&params[n]) as u32);
+        let vector = Vector::from_number(vector).ok_or_else(|| wasmtime::Error::msg(format!("exception {vector}")))?;
+        caller.data_mut().stopped = Some(End::Signal { signal: signal_of(vector), at });
+        results[0] = Val::I32(0);
+        Ok(())
+    });
+    linker.define(&*store, "kernel", "exception", Extern::Func(exception))?;
+    let interpret = Func::new(&mut *store, stop, |mut caller, _, results| {
+        caller.data_mut().stopped = Some(End::Unknown);
+        results[0] = Val::I32(0);
+        Ok(())
+    });
+    linker.define(&*store, "kernel", "interpret", Extern::Func(interpret))?;
     linker.func_wrap("kernel", "syscall", |next: i32| next)?;
     for &helper in Helper::ALL {
         let signature = helper.signature();

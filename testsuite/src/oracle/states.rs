@@ -1,237 +1,346 @@
-//! Random states: boundary values, all classes of floating-point numbers, and addresses that point into the test's memory.
+//! The states that one form runs in: pairs of edge cases first, then random ones; addresses point into the test's memory.
 
-use hoist_x86::helper::Memory;
-use hoist_x86::iced_x86::{Code, EncodingKind, Instruction, Mnemonic, OpKind, Register, RflagsBits};
+use hoist_x86::iced_x86::{EncodingKind, Instruction, InstructionInfoFactory, Mnemonic as M, OpAccess, OpKind, Register};
 use hoist_x86::reg::Reg;
-use hoist_x86::state::CpuState;
+use hoist_x86::state::{CpuState, X87};
 
-use super::{CODE, DATA, DATA_SIZE, MEMORY_SIZE, STACK, State};
+use super::values::{EDGES, Kind, Rng};
+use super::{DATA, DATA_SIZE, MEMORY_SIZE, STACK, State, TAKEN};
 
-/// xorshift64*: deterministic from its seed.
-pub struct Rng(pub u64);
-
-impl Rng {
-    pub fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    pub fn below(&mut self, n: u64) -> u64 {
-        (self.next() >> 11) % n
-    }
-
-    /// A number as bugs like it.
-    fn interesting(&mut self) -> u64 {
-        const EDGES: [u64; 12] =
-            [0, 1, 2, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0x7fff_ffff, 0x8000_0000, 0x7fff_ffff_ffff_ffff, 0x8000_0000_0000_0000];
-        match self.below(6) {
-            0 => EDGES[self.below(12) as usize],
-            1 => EDGES[self.below(12) as usize].wrapping_neg(),
-            2 => self.below(70),
-            3 => u64::from(self.next() as u32),
-            _ => self.next(),
-        }
-    }
-
-    /// 64 bits that are two singles or a double of some class.
-    fn floating(&mut self) -> u64 {
-        const DOUBLES: [u64; 10] = [
-            0x3ff0_0000_0000_0000, 0x8000_0000_0000_0000, 0x7ff0_0000_0000_0000, 0xfff0_0000_0000_0000, 0x7ff8_0000_0000_0000,
-            0x7ff0_0000_0000_0001, 0xfff8_1234_5678_9abc, 0x0000_0000_0000_0001, 0x41df_ffff_ffc0_0000, 0x43e0_0000_0000_0000,
-        ];
-        const SINGLES: [u32; 10] = [
-            0x3f80_0000, 0x8000_0000, 0x7f80_0000, 0xff80_0000, 0x7fc0_0000, 0x7f80_0001, 0xffc1_2345, 1, 0x4f00_0000, 0x5f00_0000,
-        ];
-        match self.below(5) {
-            0 => DOUBLES[self.below(10) as usize],
-            1 => (f64::from(self.next() as i32) / 64.0).to_bits(),
-            2 => u64::from(SINGLES[self.below(10) as usize]) << 32 | u64::from((self.next() as i16 as f32 / 8.0).to_bits()),
-            3 => u64::from(SINGLES[self.below(10) as usize]) | u64::from((self.next() as i16 as f32 / 8.0).to_bits()) << 32,
-            _ => self.next(),
-        }
-    }
-}
+/// The middle of the data, which is where one page ends and the next begins.
+const MIDDLE: u64 = (DATA + DATA_SIZE / 2) as u64;
+const _: () = assert!(MIDDLE % 4096 == 0);
 
 /// What an instruction needs of a state: prepared once a form.
 pub struct Shape {
-    base: Option<u8>,
-    index: Option<(u8, u32)>,
-    disp: u64,
-    /// String instructions walk: their pointers and the count.
-    is_string: bool,
-    is_float: bool,
-    bit_string: bool,
+    instr: Instruction,
+    kinds: Vec<Kind>,
+    /// General-purpose and vector registers that it reads, by number.
+    gprs: Vec<u8>,
+    vectors: Vec<u8>,
+    /// Bytes that its memory operand must be aligned to.
+    alignment: u64,
+    memory_bytes: u64,
+    has_memory: bool,
+    /// Registers, x87's and memory as no state changes them.
+    rng: Rng,
+    base: State,
 }
 
 impl Shape {
-    pub fn new(instr: &Instruction) -> Shape {
-        let has_memory = (0..instr.op_count()).any(|i| instr.op_kind(i) == OpKind::Memory);
-        let gpr = |register: Register| {
-            (has_memory && register.is_gpr()).then(|| register.full_register().number() as u8)
-        };
+    pub fn new(instr: &Instruction, seed: u64) -> Shape {
+        let mut rng = Rng::new(seed);
+        let kinds = kinds(instr);
+        let mut memory = Vec::with_capacity(MEMORY_SIZE);
+        while memory.len() < MEMORY_SIZE {
+            memory.extend(kinds[rng.below(kinds.len() as u64) as usize].random(&mut rng).to_le_bytes());
+        }
+        let mut factory = InstructionInfoFactory::new();
+        let info = factory.info(instr);
+        let (mut gprs, mut vectors) = (Vec::new(), Vec::new());
+        for used in info.used_registers() {
+            let register = used.register().full_register();
+            let reads = !matches!(used.access(), OpAccess::None | OpAccess::Write | OpAccess::NoMemAccess);
+            if reads && register.is_gpr() && register != Register::RSP {
+                gprs.push(register.number() as u8);
+            } else if reads && register.is_vector_register() && register.number() < 16 {
+                vectors.push(register.number() as u8);
+            }
+        }
+        gprs.dedup();
+        vectors.dedup();
         Shape {
-            base: gpr(instr.memory_base()),
-            index: gpr(instr.memory_index()).map(|n| (n, instr.memory_index_scale())),
-            disp: instr.memory_displacement64(),
-            is_string: instr.is_string_instruction(),
-            is_float: (0..instr.op_count()).any(|i| instr.op_kind(i) == OpKind::Register && instr.op_register(i).is_vector_register()),
-            bit_string: has_memory
-                && matches!(instr.mnemonic(), Mnemonic::Bt | Mnemonic::Bts | Mnemonic::Btr | Mnemonic::Btc)
-                && instr.op1_kind() == OpKind::Register,
+            kinds,
+            gprs,
+            vectors,
+            alignment: alignment(instr),
+            memory_bytes: instr.memory_size().size().max(1) as u64,
+            has_memory: (0..instr.op_count()).any(|i| instr.op_kind(i) == OpKind::Memory),
+            instr: *instr,
+            rng,
+            base: State { cpu: CpuState::default(), memory },
         }
     }
 
-    /// A random state in which the instruction can run.
-    pub fn state(&self, instr: &Instruction, rng: &mut Rng) -> State {
-        let mut cpu = CpuState::default();
-        for reg in Reg::all().take(16) {
-            cpu.set(reg, rng.interesting().into());
+    fn kind(&mut self) -> Kind {
+        match self.rng.below(8) {
+            0 => Kind::Integer,
+            n => self.kinds[n as usize % self.kinds.len()],
         }
+    }
+
+    fn random(&mut self) -> u64 {
+        let kind = self.kind();
+        kind.random(&mut self.rng)
+    }
+
+    /// The next state, in which the instruction can run; `edge` is the pair of edge cases that its operands are, if any.
+    pub fn state(&mut self, edge: Option<usize>) -> &State {
+        self.fill_registers();
+        if let Some(edge) = edge {
+            self.set_edges(edge % EDGES, edge / EDGES);
+        }
+        let rng = &mut self.rng;
+        let stack = u64::from(STACK + 0x600) + 8 * rng.below(16);
+        self.base.cpu.set(Reg::RSP, stack.into());
+        self.prepare_special();
+        let address = self.choose_address();
+        self.fill_memory(address, stack, edge);
+        self.prepare_memory(address, stack);
+        &self.base
+    }
+
+    fn fill_registers(&mut self) {
         for n in 0..16 {
-            let (low, high) = if self.is_float && rng.below(4) != 0 {
-                (rng.floating(), rng.floating())
-            } else {
-                (rng.interesting(), rng.interesting())
-            };
-            cpu.set(Reg::xmm(n), u128::from(high) << 64 | u128::from(low));
+            self.base.cpu.int[n] = Kind::Integer.random(&mut self.rng);
         }
+        for n in 0..32 {
+            let (low, high) = (self.random(), self.random());
+            self.base.cpu.vector[n] = u128::from(high) << 64 | u128::from(low);
+        }
+        let (cpu, rng) = (&mut self.base.cpu, &mut self.rng);
         for flag in Reg::all().filter(|reg| reg.is_status_flag()) {
             cpu.set(flag, rng.below(2).into());
         }
-        cpu.set(Reg::RSP, u128::from(STACK + 0x600 + 8 * rng.below(16) as u32));
-        if instr.mnemonic() == Mnemonic::Leave {
-            cpu.set(Reg::RBP, u128::from(STACK + 0x600 + 8 * rng.below(16) as u32));
+        cpu.set(Reg::DF, 0);
+        cpu.int[16] = 64 * rng.below(16);
+        cpu.int[17] = 64 * rng.below(16);
+        cpu.x87 = random_x87(rng);
+    }
+
+    /// Makes the operands edge cases: every other one `a`, the rest `b`; further lanes are further edge cases.
+    fn set_edges(&mut self, a: usize, b: usize) {
+        for (i, &n) in self.gprs.iter().enumerate() {
+            self.base.cpu.int[usize::from(n)] = Kind::Integer.edge([a, b][i % 2]);
         }
-        if self.is_string {
-            let middle = u64::from(DATA + DATA_SIZE / 2);
-            cpu.set(Reg::RSI, (middle + rng.below(64)).into());
-            cpu.set(Reg::RDI, (middle + rng.below(64)).into());
+        let kind = self.kind();
+        for (i, &n) in self.vectors.iter().enumerate() {
+            let first = [a, b][i % 2];
+            let vector =
+                |lane: usize| u128::from(kind.edge(first + 5 * lane + 5)) << 64 | u128::from(kind.edge(first + 5 * lane));
+            // A third operand is any.
+            if i < 2 {
+                self.base.cpu.vector[usize::from(n)] = vector(0);
+                self.base.cpu.vector[usize::from(n) + 16] = vector(2);
+            }
+        }
+    }
+
+    /// Registers with a meaning of their own.
+    fn prepare_special(&mut self) {
+        let is_bit_string = self.is_bit_string();
+        let (instr, cpu, rng) = (&self.instr, &mut self.base.cpu, &mut self.rng);
+        if instr.is_string_instruction() {
+            cpu.set(Reg::RSI, (MIDDLE - 32 + rng.below(64)).into());
+            cpu.set(Reg::RDI, (MIDDLE - 32 + rng.below(64)).into());
             cpu.set(Reg::RCX, rng.below(9).into());
             cpu.set(Reg::DF, rng.below(2).into());
         }
-        if self.bit_string {
-            if let Some(reg) = (instr.op1_kind() == OpKind::Register).then(|| instr.op1_register()) {
-                cpu.set(Reg::gpr(reg.full_register().number() as u8), rng.below(256).into());
+        match instr.mnemonic() {
+            M::Leave | M::Enter => cpu.set(Reg::RBP, u128::from(STACK + 0x600) + u128::from(8 * rng.below(16))),
+            M::Xlatb => cpu.set(Reg::RBX, u128::from(MIDDLE - 128)),
+            M::Maskmovdqu | M::Maskmovq | M::Vmaskmovdqu => cpu.set(Reg::RDI, (MIDDLE - 32 + rng.below(64)).into()),
+            M::Loop | M::Loope | M::Loopne | M::Jrcxz | M::Jecxz if rng.below(2) == 0 => cpu.set(Reg::RCX, rng.below(3).into()),
+            // A dividend whose upper half is small: else nearly every division overflows.
+            M::Div if rng.below(4) != 0 => {
+                cpu.int[2] &= rng.next() >> (32 + rng.below(32));
+                cpu.int[0] &= !0xff00 | rng.below(8) << 8;
+            }
+            M::Idiv if rng.below(4) != 0 => {
+                let sign = (cpu.int[0] as i64 >> 63) as u64;
+                cpu.int[2] = [sign, (cpu.int[0] as i32 >> 31) as u64, (cpu.int[0] as i16 >> 15) as u64][rng.below(3) as usize];
+                cpu.int[0] = cpu.int[0] & !0xff00 | u64::from(((cpu.int[0] as i8) >> 7) as u8) << 8;
+            }
+            _ => {}
+        }
+        if is_bit_string {
+            let register = instr.op1_register();
+            let (at, garbage) = (rng.below(1024) as i64 - 512, rng.next());
+            let keep = if register.size() == 8 { 0 } else { u64::MAX << (8 * register.size()) };
+            cpu.int[register.full_register().number()] = garbage & keep | at as u64 & !keep;
+        }
+    }
+
+    /// BT and its kin with a register for an index reach far beyond their operand.
+    fn is_bit_string(&self) -> bool {
+        self.has_memory
+            && matches!(self.instr.mnemonic(), M::Bt | M::Bts | M::Btr | M::Btc)
+            && self.instr.op1_kind() == OpKind::Register
+    }
+
+    /// Where the memory operand shall lie: aligned, anywhere, or across the pages' border.
+    fn place(&mut self) -> u64 {
+        let rng = &mut self.rng;
+        match rng.below(3) {
+            0 if self.memory_bytes > self.alignment => {
+                let before = self.alignment * (1 + rng.below(self.memory_bytes.div_ceil(self.alignment) - 1));
+                MIDDLE - before
+            }
+            1 => MIDDLE - 256 + rng.below(512) / self.alignment * self.alignment,
+            _ => MIDDLE + 64 * rng.below(4),
+        }
+    }
+
+    /// Sets base, index and segment so that the memory operand lies in the data; its address.
+    fn choose_address(&mut self) -> u64 {
+        if !self.has_memory {
+            return MIDDLE;
+        }
+        let mut target = self.place();
+        let (instr, rng) = (self.instr, &mut self.rng);
+        let cpu = &mut self.base.cpu;
+        let number = |register: Register| register.full_register().number();
+        let (base, index) = (instr.memory_base(), instr.memory_index());
+        let disp = instr.memory_displacement64();
+        let segment = match instr.memory_segment() {
+            Register::FS => 16,
+            Register::GS => 17,
+            _ => usize::MAX,
+        };
+        let mut rest = target.wrapping_sub(disp);
+        if let Some(&segment_base) = cpu.int.get(segment) {
+            rest = rest.wrapping_sub(segment_base);
+        }
+        if index.is_vector_register() {
+            let lanes: u128 = if instr.is_vsib32() { 0x0000_003f_0000_003f } else { 0x3f };
+            let lanes = lanes << 64 | lanes;
+            for n in [index.number(), index.number() + 16] {
+                cpu.vector[n] &= lanes;
+            }
+        } else if index != Register::None {
+            let scaled = rng.below(4) * 8;
+            let at = scaled / u64::from(instr.memory_index_scale());
+            cpu.int[number(index)] = at;
+            rest = rest.wrapping_sub(at * u64::from(instr.memory_index_scale()));
+            if !base.is_gpr() && segment == usize::MAX {
+                // Nothing else can move: the displacement names the middle.
+                target = target.wrapping_sub(rest);
+                rest = 0;
             }
         }
-        self.point_into_data(&mut cpu, rng);
-        let memory = (0..MEMORY_SIZE / 8)
-            .flat_map(|_| if self.is_float { rng.floating() } else { rng.interesting() }.to_le_bytes())
-            .collect();
-        State { cpu, memory }
-    }
-
-    /// Chooses base and index so that the memory operand lies in the data.
-    fn point_into_data(&self, cpu: &mut CpuState, rng: &mut Rng) {
-        // Aligned: some SSE and AVX forms insist.
-        let target = u64::from(DATA + DATA_SIZE / 2) + 32 * rng.below(16);
-        match (self.base, self.index) {
-            (Some(base), Some((index, scale))) if base == index => {
-                // base · (scale + 1) must be the target: only approximately.
-                cpu.int[base as usize] = target.wrapping_sub(self.disp) / u64::from(scale + 1);
+        match base {
+            // The stack pointer has its own place, and is only aligned.
+            Register::RSP | Register::ESP => {
+                let address = cpu.int[4].wrapping_add(target).wrapping_sub(rest);
+                let aligned = address.next_multiple_of(self.alignment);
+                cpu.int[4] += aligned - address;
+                return aligned;
             }
-            (base, Some((index, scale))) => {
-                let at = if base.is_some() { rng.below(16) } else { target.wrapping_sub(self.disp) / u64::from(scale) };
-                cpu.int[index as usize] = at;
-                if let Some(base) = base {
-                    cpu.int[base as usize] = target.wrapping_sub(self.disp).wrapping_sub(at * u64::from(scale));
-                }
+            base if base.is_gpr() => cpu.int[number(base)] = rest,
+            _ if segment != usize::MAX => cpu.int[segment] = cpu.int[segment].wrapping_add(rest),
+            _ => return target.wrapping_sub(rest),
+        }
+        target
+    }
+
+    /// New bytes where the instruction reads: around its operand, and on the stack.
+    fn fill_memory(&mut self, address: u64, stack: u64, edge: Option<usize>) {
+        let around = if self.is_bit_string() { 0 } else { 32 };
+        for (from, len) in [(address.wrapping_sub(around), 96), (stack, 64)] {
+            let at = (from.wrapping_sub(u64::from(DATA)) as usize).min(MEMORY_SIZE - len);
+            for i in (0..len).step_by(8) {
+                let bits = self.random();
+                self.base.memory[at + i..at + i + 8].copy_from_slice(&bits.to_le_bytes());
             }
-            (Some(base), None) => cpu.int[base as usize] = target.wrapping_sub(self.disp),
-            (None, None) => {}
         }
-    }
-}
-
-/// Flags that the instruction leaves undefined in this state-independent sense (SDM vol. 1, appendix A).
-pub fn undefined_flags(instr: &Instruction) -> Vec<Reg> {
-    let mut bits = instr.rflags_undefined();
-    // With a variable count OF and AF depend on it.
-    if matches!(
-        instr.mnemonic(),
-        Mnemonic::Shl | Mnemonic::Shr | Mnemonic::Sar | Mnemonic::Rol | Mnemonic::Ror | Mnemonic::Rcl | Mnemonic::Rcr | Mnemonic::Shld | Mnemonic::Shrd
-    ) {
-        bits |= RflagsBits::OF | RflagsBits::AF;
-        // Counts beyond the width: CF of narrow shifts is undefined.
-        if instr.op0_kind() == OpKind::Register && instr.op0_register().size() < 4 || instr.memory_size().size() < 4 && instr.op0_kind() == OpKind::Memory {
-            bits |= RflagsBits::CF;
-        }
-    }
-    [
-        (RflagsBits::CF, Reg::CF),
-        (RflagsBits::PF, Reg::PF),
-        (RflagsBits::AF, Reg::AF),
-        (RflagsBits::ZF, Reg::ZF),
-        (RflagsBits::SF, Reg::SF),
-        (RflagsBits::OF, Reg::OF),
-    ]
-    .into_iter()
-    .filter(|(bit, _)| bits & bit != 0)
-    .map(|(_, reg)| reg)
-    .collect()
-}
-
-/// Forms whose result is not a function of the state.
-pub fn is_comparable(instr: &Instruction) -> bool {
-    use Mnemonic as M;
-    !matches!(
-        instr.mnemonic(),
-        M::Cpuid | M::Rdtsc | M::Rdtscp | M::Xgetbv | M::Rdrand | M::Rdseed | M::Syscall | M::Hlt | M::In | M::Out | M::Int | M::Int3
-            | M::Int1 | M::Rdpid | M::Rdsspq | M::Incsspq | M::Xtest | M::Xbegin | M::Xabort | M::Xend | M::Rcpps | M::Rcpss | M::Rsqrtps
-            | M::Rsqrtss | M::Popfq | M::Popf | M::Pushfq | M::Enter | M::Ud2 | M::Sti | M::Cli | M::Iretq | M::Iretd | M::Sysret | M::Vmcall | M::Wrpkru | M::Rdpkru
-            // What they store and load besides the state compared here is x87's; its own tests cover them.
-            | M::Fldenv | M::Fnstenv | M::Fnsave | M::Frstor | M::Fxsave | M::Fxsave64 | M::Fxrstor | M::Fxrstor64
-            // CPUID announces no XSAVE: #UD.
-            | M::Xsave | M::Xsave64 | M::Xsavec | M::Xsavec64 | M::Xrstor | M::Xrstor64
-            | M::Insb | M::Insd | M::Outsb | M::Outsd | M::Insw | M::Outsw
-    ) && instr.code() != Code::INVALID
-        // AVX-512 stands only behind CPUID checks that fail.
-        && instr.encoding() != EncodingKind::EVEX
-        && !(0..instr.op_count()).any(|i| instr.op_kind(i) == OpKind::Register && instr.op_register(i).is_k())
-}
-
-/// The interpreter's view of the test's memory; what lies outside reads as zero.
-pub struct TestMemory {
-    pub code: Vec<u8>,
-    pub data: Vec<u8>,
-}
-
-impl TestMemory {
-    fn byte(&mut self, addr: u32) -> Option<&mut u8> {
-        if addr >= DATA {
-            self.data.get_mut((addr - DATA) as usize)
-        } else {
-            self.code.get_mut(addr.wrapping_sub(CODE) as usize)
-        }
-    }
-}
-
-impl Memory for TestMemory {
-    fn load<const N: usize>(&mut self, addr: u32) -> [u8; N] {
-        std::array::from_fn(|i| self.byte(addr.wrapping_add(i as u32)).copied().unwrap_or(0))
-    }
-
-    fn store<const N: usize>(&mut self, addr: u32, bytes: [u8; N]) {
-        for (i, byte) in bytes.into_iter().enumerate() {
-            if let Some(place) = self.byte(addr.wrapping_add(i as u32)) {
-                *place = byte;
+        let Some(edge) = edge else { return };
+        let kind = self.kind();
+        let operands = self.gprs.len() + self.vectors.len();
+        let first = if operands == 0 { edge % EDGES } else { edge / EDGES };
+        let at = address.wrapping_sub(u64::from(DATA)) as usize;
+        if let Some(bytes) = self.base.memory.get_mut(at..at.saturating_add(32)) {
+            for (lane, place) in bytes.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+                *place = kind.edge(first + 5 * lane).to_le_bytes();
             }
         }
     }
 
-    fn copy(&mut self, to: u32, from: u32, len: u32) {
-        let bytes: Vec<u8> = (0..len).map(|i| self.load::<1>(from.wrapping_add(i))[0]).collect();
-        for (i, byte) in bytes.into_iter().enumerate() {
-            self.store(to.wrapping_add(i as u32), [byte]);
-        }
-    }
-
-    fn fill(&mut self, to: u32, byte: u8, len: u32) {
-        for i in 0..len {
-            self.store(to.wrapping_add(i), [byte]);
+    /// Memory with a meaning of its own: what compares and exchanges finds, where jumps go, flags.
+    fn prepare_memory(&mut self, address: u64, stack: u64) {
+        let (cpu, rng) = (&mut self.base.cpu, &mut self.rng);
+        let mut write = |address: u64, bytes: &[u8]| {
+            let at = address.wrapping_sub(u64::from(DATA)) as usize;
+            if let Some(place) = self.base.memory.get_mut(at..at.saturating_add(bytes.len())) {
+                place.copy_from_slice(bytes);
+            }
+        };
+        let taken = u64::from(TAKEN).to_le_bytes();
+        match self.instr.mnemonic() {
+            M::Cmpxchg8b if rng.below(2) == 0 => {
+                write(address, &(cpu.int[2] << 32 | cpu.int[0] & 0xffff_ffff).to_le_bytes());
+            }
+            M::Cmpxchg16b if rng.below(2) == 0 => {
+                write(address, &cpu.int[0].to_le_bytes());
+                write(address + 8, &cpu.int[2].to_le_bytes());
+            }
+            M::Cmpxchg if rng.below(2) == 0 => match self.instr.op0_kind() {
+                OpKind::Memory => write(address, &cpu.int[0].to_le_bytes()),
+                _ => cpu.int[0] = cpu.int[self.instr.op0_register().full_register().number()],
+            },
+            M::Ret => write(stack, &taken),
+            M::Jmp | M::Call => match self.instr.op0_kind() {
+                OpKind::Memory => write(address, &taken),
+                OpKind::Register => cpu.int[self.instr.op0_register().number()] = TAKEN.into(),
+                _ => {}
+            },
+            // Status flags and the direction; bit 1 is always set, and the guest's interrupts are on.
+            M::Popf | M::Popfq => write(stack, &(rng.next() & 0xcd5 | 0x202).to_le_bytes()),
+            _ => {}
         }
     }
 }
 
+/// x87 as programs have it: exceptions masked, any rounding and precision, any registers in use.
+fn random_x87(rng: &mut Rng) -> X87 {
+    const CONTROLS: [u16; 8] = [0x37f, 0x37f, 0x37f, 0x27f, 0x07f, 0x77f, 0xb7f, 0xf7f];
+    const CONDITIONS: u16 = 0x4700;
+    X87 {
+        significand: std::array::from_fn(|_| Kind::Integer.random(rng) | (rng.below(8) != 0) as u64 * (1 << 63)),
+        sign_exponent: std::array::from_fn(|_| match rng.below(4) {
+            0 => [0, 0x7fff, 0x8000, 0xffff, 1, 0x7ffe][rng.below(6) as usize],
+            1 => 0x3fff + rng.below(80) as u16,
+            2 => 0xbfff - rng.below(80) as u16,
+            _ => rng.next() as u16,
+        }),
+        control: CONTROLS[rng.below(8) as usize],
+        status: rng.next() as u16 & CONDITIONS,
+        in_use: if rng.below(4) == 0 { rng.next() as u8 } else { 0xff },
+        top: rng.below(8) as u8,
+    }
+}
+
+/// How the operands are read, as far as the mnemonic tells.
+fn kinds(instr: &Instruction) -> Vec<Kind> {
+    let name = format!("{:?}", instr.mnemonic()).to_lowercase();
+    let name = name.strip_prefix('v').unwrap_or(&name);
+    let mut kinds = Vec::new();
+    if !name.starts_with('p') {
+        if name.contains("ps") || name.contains("ss") {
+            kinds.push(Kind::Single);
+        }
+        if name.contains("pd") || name.contains("sd") {
+            kinds.push(Kind::Double);
+        }
+        if name.starts_with("cvt") {
+            kinds.push(Kind::Integer);
+        }
+        if name.starts_with('f') {
+            kinds.extend([Kind::Single, Kind::Double]);
+        }
+    }
+    if kinds.is_empty() { vec![Kind::Integer] } else { kinds }
+}
+
+/// What a memory operand must be aligned to, or the processor raises #GP (SDM vol. 1, §4.1.1; vol. 2, §2.4): 128 bits of legacy SSE but
+/// in the instructions that say otherwise, and the aligned moves of AVX.
+fn alignment(instr: &Instruction) -> u64 {
+    let bytes = instr.memory_size().size() as u64;
+    let aligned = match instr.mnemonic() {
+        M::Movups | M::Movupd | M::Movdqu | M::Lddqu | M::Pcmpestri | M::Pcmpestrm | M::Pcmpistri | M::Pcmpistrm => false,
+        M::Vmovaps | M::Vmovapd | M::Vmovdqa | M::Vmovntdq | M::Vmovntps | M::Vmovntpd | M::Vmovntdqa => true,
+        M::Cmpxchg16b => true,
+        M::Fxsave | M::Fxsave64 | M::Fxrstor | M::Fxrstor64 => return 16,
+        _ => instr.encoding() == EncodingKind::Legacy && bytes == 16,
+    };
+    if aligned { bytes } else { 1 }
+}

@@ -233,18 +233,24 @@ fn leave(b: &mut Builder<'_>, instr: &Instruction) {
 fn enter(b: &mut Builder<'_>, instr: &Instruction) {
     let size = i64::from(instr.immediate16());
     let level = i32::from(instr.immediate8_2nd() & 31);
-    let rbp = b.get(Reg::RBP);
-    b.push64(rbp);
-    let frame = b.get(Reg::RSP);
+    // With 66H everything that is pushed, and what RBP is given, has 16 bits.
+    let (width, register) = match instr.code() {
+        Code::Enterw_imm16_imm8 => (Width::B16, Register::BP),
+        _ => (Width::B64, Register::RBP),
+    };
+    let display = b.get(Reg::RBP);
+    let display = b.wrap(display);
+    let rbp = b.read_gpr(register);
+    b.push(width, rbp);
+    let frame = b.read_gpr(if width == Width::B16 { Register::SP } else { Register::RSP });
     if level > 0 {
-        let display = b.wrap(rbp);
         for i in 1..level {
-            let pointer = b.load(Width::B64, display, -8 * i);
-            b.push64(pointer);
+            let pointer = b.load(width, display, -(width.bytes() as i32) * i);
+            b.push(width, pointer);
         }
-        b.push64(frame);
+        b.push(width, frame);
     }
-    b.set(Reg::RBP, frame);
+    b.write_gpr(register, frame);
     let rsp = b.get(Reg::RSP);
     let room = b.i64(-size);
     let rsp = b.bin(BinOp::I64Add, rsp, room);
