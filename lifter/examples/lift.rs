@@ -2,9 +2,10 @@
 //!
 //! With a function's name (or its address in hexadecimal), prints its x86 code, its IR after each stage and its Wasm.
 
-use hoist_lifter::discover::{Function, discover};
+use hoist_lifter::discover::{Function, Program, discover};
 use hoist_lifter::elf::Elf;
 use hoist_lifter::lift::{File, lift};
+use hoist_lifter::live::Liveness;
 use hoist_lifter::wasm::layout::{Layout, Lifted};
 use hoist_lifter::{module, opt, ssa, translate, wasm};
 use hoist_x86::iced_x86::{Decoder, DecoderOptions};
@@ -20,7 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let discovered = start.elapsed();
     if let Some(wanted) = args.next() {
         let found = program.functions.values().find(|f| f.name.as_deref() == Some(&wanted) || format!("{:x}", f.entry) == wanted);
-        show(&elf, found.ok_or("no such function")?);
+        show(&elf, &program, found.ok_or("no such function")?);
         return Ok(());
     }
     println!("discovery {discovered:.2?}: {:?}", program.stats);
@@ -60,7 +61,7 @@ fn validate(layout: &Layout, lifted: &Lifted) -> Result<(), Box<dyn std::error::
     if broken == 0 { Ok(()) } else { Err("broken functions".into()) }
 }
 
-fn show(elf: &Elf<'_>, function: &Function) {
+fn show(elf: &Elf<'_>, program: &Program, function: &Function) {
     println!("{function:x?}");
     for (&start, &end) in &function.blocks {
         let code = elf.read(start, (end - start) as usize).unwrap_or(&[]);
@@ -71,8 +72,8 @@ fn show(elf: &Elf<'_>, function: &Function) {
     }
     let mut unit = translate::translate(elf, function);
     println!("--- translated\n{}", unit.func);
-    let status = ssa::reg_set(hoist_x86::reg::Reg::all().filter(|reg| reg.is_status_flag()));
-    ssa::run(&mut unit, |_| !status & ((1 << hoist_x86::reg::Reg::COUNT) - 1));
+    let live = Liveness::new(elf, program);
+    ssa::run(&mut unit, |exit| live.wanted(function.entry, exit));
     println!("--- SSA\n{}", unit.func);
     opt::run(&mut unit);
     println!("--- optimised\n{}", unit.func);

@@ -1,11 +1,12 @@
 //! From ELF files to Wasm functions.
 
 pub mod discover;
+mod early;
 pub mod elf;
 pub mod wasm;
 mod graph;
 pub mod lift;
-mod live;
+pub mod live;
 pub mod module;
 pub mod opt;
 pub mod ssa;

@@ -25,8 +25,12 @@ struct Convention {
     returned: RegSet,
 }
 
+fn status_flags() -> RegSet {
+    reg_set(Reg::all().filter(|reg| reg.is_status_flag()))
+}
+
 fn convention(go: bool) -> Convention {
-    let status = reg_set(Reg::all().filter(|reg| reg.is_status_flag()));
+    let status = status_flags();
     if go {
         return Convention { called: ALL & !status, returned: ALL & !status };
     }
@@ -42,6 +46,7 @@ fn convention(go: bool) -> Convention {
 /// The result: what must be in the globals at each way out of a function.
 pub struct Liveness {
     convention: Convention,
+    status: RegSet,
     /// Per entry: registers that the function reads before it writes them.
     entry: BTreeMap<u32, RegSet>,
     /// Per entry: registers beyond the convention that its callers in this file read after it returns.
@@ -54,6 +59,7 @@ impl Liveness {
     pub fn new(elf: &Elf<'_>, program: &Program) -> Liveness {
         let mut result = Liveness {
             convention: convention(elf.go),
+            status: status_flags(),
             entry: program.functions.keys().map(|&pc| (pc, 0)).collect(),
             returned: program.functions.keys().map(|&pc| (pc, 0)).collect(),
             after: BTreeMap::new(),
@@ -76,8 +82,9 @@ impl Liveness {
                 Some(read) => read | self.at_return(function),
                 None => ALL,
             },
-            // May be a computed goto back into this function.
-            Exit::Jump(Target::Value(_)) | Exit::Syscall { .. } | Exit::Exception { .. } | Exit::Interpret { .. } => ALL,
+            // May be a computed goto back into this function, but no compiler carries flags over one.
+            Exit::Jump(Target::Value(_)) => ALL & !self.status,
+            Exit::Syscall { .. } | Exit::Exception { .. } | Exit::Interpret { .. } => ALL,
         }
     }
 
@@ -124,6 +131,7 @@ impl Liveness {
                             *returned |= more;
                         }
                     }
+                    End::IndirectJump => live |= ALL & !self.status,
                     End::Unknown => live |= ALL,
                 }
                 let live = block.reads | live & !block.writes;
@@ -174,6 +182,7 @@ enum End {
     Call { callee: Option<u32>, next: u32 },
     Return,
     TailJump(u32),
+    IndirectJump,
     Unknown,
 }
 
@@ -246,7 +255,7 @@ impl Block {
                     block.succs.extend(table.targets.iter().map(|pc| index[pc]));
                     End::Within
                 }
-                _ => End::Unknown,
+                _ => End::IndirectJump,
             },
             _ => End::Unknown,
         };

@@ -9,11 +9,12 @@
 //! instead of being carried in a local.
 
 
-use hoist_x86::ir::{BlockId, Exit, Func, Inst, Term, Value};
+use hoist_x86::ir::{BinOp, BlockId, Exit, Func, Inst, Term, Type, Value};
 use hoist_x86::reg::Reg;
 
 use rustc_hash::FxHashMap;
 
+use crate::early::Early;
 use crate::unit::Unit;
 
 /// A set of registers, bit `n` for `Reg(n)`.
@@ -28,6 +29,7 @@ pub fn reg_set(regs: impl IntoIterator<Item = Reg>) -> RegSet {
 /// Rewrites `unit` so that registers are read only in the entry blocks (or, where clean, at joins) and written only before
 /// exits. `wanted` says which registers an exit must leave in their globals.
 pub fn run(unit: &mut Unit, wanted: impl Fn(&Exit) -> RegSet) {
+    let early = Early::new(unit, wanted);
     let order = unit.reachable();
     let graph = unit.graph();
     let root = unit.root();
@@ -38,6 +40,7 @@ pub fn run(unit: &mut Unit, wanted: impl Fn(&Exit) -> RegSet) {
         reachable[block.0 as usize] = true;
     }
     let dirty = dirty_at_exits(&unit.func, &order);
+    protect_copies(&mut unit.func, &order, early.at_end.iter().fold(0, |all, set| all | set));
     let mut pass = Construct {
         preds: preds.into_iter().map(|list| list.into_iter().filter(|p| reachable[p.0 as usize]).collect()).collect(),
         is_entry: vec![false; unit.func.blocks.len()],
@@ -54,8 +57,9 @@ pub fn run(unit: &mut Unit, wanted: impl Fn(&Exit) -> RegSet) {
         debug_assert!(pass.preds[entry.block.0 as usize].is_empty(), "an edge leads to an entry block");
     }
     pass.find_last_writes(&order);
+    pass.read_again_after(&order, &early.at_end);
     for &block in &order {
-        pass.rewrite(block, &wanted, dirty[block.0 as usize]);
+        pass.rewrite(block, early.wanted[block.0 as usize] & dirty[block.0 as usize], early.at_end[block.0 as usize]);
     }
     pass.remove_trivial_params();
     pass.reread_clean_params();
@@ -88,6 +92,34 @@ fn dirty_at_exits(func: &Func, order: &[BlockId]) -> Vec<RegSet> {
     dirty
 }
 
+/// A register that is written early does not keep, in its global, the value that it had at an entry. So that a value read there is not taken for
+/// the global's when it comes back by way of another register, a plain copy becomes an operation.
+fn protect_copies(func: &mut Func, order: &[BlockId], regs: RegSet) {
+    if regs == 0 {
+        return;
+    }
+    for &block in order {
+        let mut insts = Vec::new();
+        for value in std::mem::take(&mut func.block_mut(block).insts) {
+            if let Inst::SetReg(reg, copied) = *func.inst(value) {
+                let is_copy = matches!(func.inst(copied), Inst::GetReg(_) | Inst::Param(_) | Inst::Alias(_));
+                if regs & 1 << reg.index() != 0 && is_copy {
+                    let same = match reg.ty() {
+                        Type::V128 => BinOp::V128Or,
+                        Type::I64 => BinOp::I64Or,
+                        _ => BinOp::I32Or,
+                    };
+                    let operation = func.add_inst(Inst::Bin(same, copied, copied));
+                    func.insts[value.0 as usize] = Inst::SetReg(reg, operation);
+                    insts.push(operation);
+                }
+            }
+            insts.push(value);
+        }
+        func.block_mut(block).insts = insts;
+    }
+}
+
 struct Construct<'f> {
     func: &'f mut Func,
     preds: Vec<Vec<BlockId>>,
@@ -112,6 +144,16 @@ impl Construct<'_> {
                 if let Inst::SetReg(reg, new) = *self.func.inst(value) {
                     self.at_end.insert((block, reg), new);
                 }
+            }
+        }
+    }
+
+    /// Behind an early write the register is in its global.
+    fn read_again_after(&mut self, order: &[BlockId], early: &[RegSet]) {
+        for &block in order {
+            for reg in Reg::all().filter(|reg| early[block.0 as usize] & 1 << reg.index() != 0) {
+                let read = self.func.add_inst(Inst::GetReg(reg));
+                self.at_end.insert((block, reg), read);
             }
         }
     }
@@ -148,7 +190,8 @@ impl Construct<'_> {
         }
     }
 
-    fn rewrite(&mut self, block: BlockId, wanted: &impl Fn(&Exit) -> RegSet, dirty: RegSet) {
+    /// `wanted`: to be written if the block is an exit; `early`: to be written in any case.
+    fn rewrite(&mut self, block: BlockId, wanted: RegSet, early: RegSet) {
         let old = std::mem::take(&mut self.func.block_mut(block).insts);
         let mut now: [Option<Value>; Reg::COUNT] = [None; Reg::COUNT];
         let mut new = Vec::with_capacity(old.len());
@@ -169,16 +212,14 @@ impl Construct<'_> {
                 _ => new.push(value),
             }
         }
-        if let Some(Term::Exit(exit)) = &self.func.block(block).term {
-            let mut rest = wanted(exit) & dirty;
-            while rest != 0 {
-                let reg = Reg(rest.trailing_zeros() as u8);
-                rest &= rest - 1;
-                let value = match now[reg.index()] {
-                    Some(value) => value,
-                    None => self.read_start(block, reg),
-                };
-                new.push(self.func.add_inst(Inst::SetReg(reg, value)));
+        for reg in Reg::all().filter(|reg| (wanted | early) & 1 << reg.index() != 0) {
+            let value = match now[reg.index()] {
+                Some(value) => value,
+                None => self.read_start(block, reg),
+            };
+            new.push(self.func.add_inst(Inst::SetReg(reg, value)));
+            if early & 1 << reg.index() != 0 {
+                new.push(self.at_end[&(block, reg)]);
             }
         }
         self.func.block_mut(block).insts = new;

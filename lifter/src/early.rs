@@ -1,0 +1,155 @@
+//! Registers that are written back to their globals early: in functions with an exit that is hardly ever taken and wants them all.
+//!
+//! A jump through a table becomes a switch whose default leaves the function with the guest's whole state: the table may be longer than we
+//! know. In an interpreter's loop that would carry every scratch register and every flag from each opcode's code to the switch and on to
+//! the next, though no code there reads them, and the values that matter would be spilled for them. So in such a function what no instruction
+//! reads any more, but an exit wants, is written to its global where it is made.
+
+use std::collections::BTreeMap;
+
+use hoist_x86::ir::{BlockId, Exit, Inst, Target, Term};
+
+use crate::ssa::{RegSet, reg_set};
+use crate::unit::Unit;
+
+/// What is written early.
+pub struct Early {
+    /// By block: registers to be written at its end.
+    pub at_end: Vec<RegSet>,
+    /// By block: registers that its exit, if it is one, must leave in their globals.
+    pub wanted: Vec<RegSet>,
+}
+
+impl Early {
+    /// `wanted` says which registers an exit must leave in their globals. May split edges of `unit`.
+    pub fn new(unit: &mut Unit, wanted: impl Fn(&Exit) -> RegSet) -> Early {
+        let order = unit.reachable();
+        let func = &unit.func;
+        let mut early = Early { at_end: vec![0; func.blocks.len()], wanted: vec![0; func.blocks.len()] };
+        for &block in &order {
+            if let Some(Term::Exit(exit)) = &func.block(block).term {
+                early.wanted[block.0 as usize] = wanted(exit);
+            }
+        }
+        let cold = cold_exits(unit, &order);
+        if cold.is_empty() {
+            return early;
+        }
+        // What calls want counts as little: arguments are made right before a call, the rest is what a callee that we do not know might read.
+        let mut read = live_at_start(unit, &order, &vec![0; func.blocks.len()]);
+        let full = live_at_start(unit, &order, &early.wanted);
+        // The exit itself writes what the switch has in locals anyway, for its known targets.
+        for exit in cold {
+            read[exit.0 as usize] = full[exit.0 as usize];
+        }
+        early.place(unit, &order, &read, &full);
+        early
+    }
+
+    /// A register is written on the way to a block that leads to no reader of it, but to an exit that wants it, if some path has changed it
+    /// since it was last written.
+    fn place(&mut self, unit: &mut Unit, order: &[BlockId], read: &[RegSet], full: &[RegSet]) {
+        let changed = changed_at_end(unit, order, read, full);
+        for &block in order {
+            let mut term = unit.func.block_mut(block).term.take().expect("blocks have terminators");
+            let read_later = term.edges().fold(0, |set, edge| set | read[edge.to.0 as usize]);
+            let mut split = BTreeMap::<u32, BlockId>::new();
+            for edge in term.edges_mut() {
+                let to = edge.to.0 as usize;
+                let written = changed[block.0 as usize] & full[to] & !read[to];
+                self.at_end[block.0 as usize] |= written & !read_later;
+                // Other ways on from here read it: written on this way only.
+                let here = written & read_later;
+                if here == 0 {
+                    continue;
+                }
+                if !edge.args.is_empty() {
+                    self.at_end[block.0 as usize] |= here;
+                    continue;
+                }
+                let between = *split.entry(edge.to.0).or_insert_with(|| {
+                    let between = unit.func.add_block(unit.func.block(edge.to).pc);
+                    unit.func.block_mut(between).term = Some(Term::Jump(edge.to.into()));
+                    self.at_end.push(here);
+                    self.wanted.push(0);
+                    between
+                });
+                edge.to = between;
+            }
+            unit.func.block_mut(block).term = Some(term);
+        }
+    }
+}
+
+/// Registers that some path to the end of each block has changed since they were last written to their globals.
+fn changed_at_end(unit: &Unit, order: &[BlockId], read: &[RegSet], full: &[RegSet]) -> Vec<RegSet> {
+    let mut at_start: Vec<RegSet> = vec![0; unit.func.blocks.len()];
+    let mut at_end = vec![0; unit.func.blocks.len()];
+    let mut work = true;
+    while work {
+        work = false;
+        for &block in order {
+            let changed = at_start[block.0 as usize] | writes(unit, block);
+            at_end[block.0 as usize] = changed;
+            for edge in unit.func.block(block).term.iter().flat_map(Term::edges) {
+                let to = edge.to.0 as usize;
+                let changed = changed & !(full[to] & !read[to]);
+                work |= changed & !at_start[to] != 0;
+                at_start[to] |= changed;
+            }
+        }
+    }
+    at_end
+}
+
+/// Blocks that are a switch's default and leave the function.
+fn cold_exits(unit: &Unit, order: &[BlockId]) -> Vec<BlockId> {
+    let exit = |&switch: &BlockId| match &unit.func.block(switch).term {
+        Some(Term::Switch { default, .. }) => {
+            let leaves = matches!(unit.func.block(default.to).term, Some(Term::Exit(Exit::Jump(Target::Value(_)))));
+            leaves.then_some(default.to)
+        }
+        _ => None,
+    };
+    order.iter().filter_map(exit).collect()
+}
+
+fn writes(unit: &Unit, block: BlockId) -> RegSet {
+    let insts = unit.func.block(block).insts.iter();
+    reg_set(insts.filter_map(|&value| match *unit.func.inst(value) {
+        Inst::SetReg(reg, _) => Some(reg),
+        _ => None,
+    }))
+}
+
+/// Registers that are read from the start of each block on, or wanted by an exit that it reaches.
+fn live_at_start(unit: &Unit, order: &[BlockId], wanted: &[RegSet]) -> Vec<RegSet> {
+    let func = &unit.func;
+    // `xor x, x` reads nothing.
+    let mut is_used = vec![false; func.insts.len()];
+    for &block in order {
+        let data = func.block(block);
+        data.insts.iter().for_each(|&value| func.inst(value).for_each_use(|operand| is_used[operand.0 as usize] = true));
+        data.term.iter().for_each(|term| term.for_each_use(|operand| is_used[operand.0 as usize] = true));
+    }
+    let mut live = vec![0; func.blocks.len()];
+    let mut work = true;
+    while work {
+        work = false;
+        for &block in order.iter().rev() {
+            let data = func.block(block);
+            let mut now = wanted[block.0 as usize];
+            now |= data.term.iter().flat_map(Term::edges).fold(0, |set, edge| set | live[edge.to.0 as usize]);
+            for &value in data.insts.iter().rev() {
+                match *func.inst(value) {
+                    Inst::SetReg(reg, _) => now &= !(1 << reg.index()),
+                    Inst::GetReg(reg) if is_used[value.0 as usize] => now |= 1 << reg.index(),
+                    _ => {}
+                }
+            }
+            work |= now != live[block.0 as usize];
+            live[block.0 as usize] = now;
+        }
+    }
+    live
+}
