@@ -2,12 +2,18 @@
 //!
 //! A loop that can be entered in several places (because it holds resume points, or because the guest's code is so) gets a
 //! *dispatch* node as its only header: whoever enters sets a label variable first, and the dispatch node goes on by it
-//! (DESIGN §4). The label costs a constant on the way in, and a test per iteration, in such loops only.
+//! (DESIGN §4). The label costs a constant on the way in, and a test per iteration, in such loops only. Where little code lies between
+//! the additional ways in and the header, that code is there twice instead, and the loop costs nothing.
+
+use std::collections::BTreeSet;
 
 use hoist_x86::ir::{BlockId, Exit, Term};
 
 use crate::graph::{Graph, components};
 use crate::unit::Unit;
+
+/// How many IR instructions a loop may have a second time: those of a few lines of C.
+const LARGEST_COPY: usize = 60;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Node {
@@ -60,7 +66,8 @@ impl Flow {
             succs.push(term.edges().map(|edge| edge.to).chain(back).map(plain).collect());
         }
         let mut flow = Flow { nodes, succs, entry: 0, has_dispatch: false };
-        flow.make_reducible();
+        let sizes: Vec<usize> = std::iter::once(0).chain(order.iter().map(|&block| 1 + unit.func.block(block).insts.len())).collect();
+        flow.make_reducible(&sizes);
         flow.add_stubs(unit);
         flow
     }
@@ -69,7 +76,8 @@ impl Flow {
         Graph { succs: self.succs.iter().map(|list| list.iter().map(|succ| succ.to).collect()).collect() }
     }
 
-    fn make_reducible(&mut self) {
+    /// `sizes`: instructions of each node that is a block.
+    fn make_reducible(&mut self, sizes: &[usize]) {
         // `part[n]`: the region that node n is looked at in; nodes leave it as headers.
         let mut part = vec![0u32; self.nodes.len()];
         let mut regions = vec![((0..self.nodes.len() as u32).collect::<Vec<_>>(), 0u32)];
@@ -86,7 +94,7 @@ impl Flow {
                 for &node in &component {
                     part[node as usize] = inner;
                 }
-                let header = self.single_header(&graph, &component, &mut part, inner);
+                let header = self.single_header(&graph, &component, &mut part, inner, sizes);
                 part[header as usize] = u32::MAX;
                 let rest: Vec<u32> = component.into_iter().filter(|&n| n != header).collect();
                 if !rest.is_empty() {
@@ -97,10 +105,10 @@ impl Flow {
     }
 
     /// The header of a loop, after giving it one if it has several.
-    fn single_header(&mut self, graph: &Graph, component: &[u32], part: &mut Vec<u32>, id: u32) -> u32 {
+    fn single_header(&mut self, graph: &Graph, component: &[u32], part: &mut Vec<u32>, id: u32, sizes: &[usize]) -> u32 {
         // Entries, with the number of edges from inside: the one with most is the natural header.
         let mut inside = std::collections::BTreeMap::<u32, usize>::new();
-        let mut entered = std::collections::BTreeSet::new();
+        let mut entered = BTreeSet::new();
         for (from, succs) in graph.succs.iter().enumerate() {
             for &to in succs {
                 if part[to as usize] == id {
@@ -117,8 +125,13 @@ impl Flow {
         }
         let natural = entered.iter().copied().max_by_key(|n| (inside.get(n).copied().unwrap_or(0), u32::MAX - n));
         let Some(natural) = natural else { return component[0] };
+        let others: Vec<u32> = entered.iter().copied().filter(|&n| n != natural).collect();
+        if let Some(copied) = self.small_way_in(graph, natural, &others, part, id, sizes) {
+            self.copy_way_in(&copied, part, id);
+            return natural;
+        }
         let mut targets = vec![natural];
-        targets.extend(entered.iter().copied().filter(|&n| n != natural));
+        targets.extend(others);
         let dispatch = self.nodes.len() as u32;
         for (from, succs) in self.succs.iter_mut().enumerate() {
             let is_inside = part[from] == id;
@@ -135,6 +148,46 @@ impl Flow {
         part.push(id);
         self.has_dispatch = true;
         dispatch
+    }
+
+    /// What lies between the other ways into a loop and its header, if that is little code and no loop.
+    fn small_way_in(&self, graph: &Graph, header: u32, others: &[u32], part: &[u32], id: u32, sizes: &[usize]) -> Option<Vec<u32>> {
+        let mut found = BTreeSet::new();
+        let mut work = others.to_vec();
+        let mut size = 0;
+        while let Some(node) = work.pop() {
+            if !found.insert(node) {
+                continue;
+            }
+            size += *sizes.get(node as usize)?;
+            if size > LARGEST_COPY {
+                return None;
+            }
+            work.extend(graph.succs[node as usize].iter().filter(|&&to| to != header && part[to as usize] == id));
+        }
+        let found: Vec<u32> = found.into_iter().collect();
+        let mut marked = vec![false; part.len()];
+        found.iter().for_each(|&node| marked[node as usize] = true);
+        let inside: Vec<u32> = marked.iter().map(|&marked| u32::from(marked)).collect();
+        let is_loop = |component: &Vec<u32>| component.len() > 1 || graph.succs[component[0] as usize].contains(&component[0]);
+        (!components(graph, &found, &inside, 1).iter().any(is_loop)).then_some(found)
+    }
+
+    /// Who comes from outside goes to a copy of these nodes, which leads to the header: the same blocks, a second time.
+    fn copy_way_in(&mut self, copied: &[u32], part: &mut Vec<u32>, id: u32) {
+        let first = self.nodes.len() as u32;
+        let copy_of = |node: u32| copied.iter().position(|&n| n == node).map(|i| first + i as u32);
+        for (from, succs) in self.succs.iter_mut().enumerate() {
+            for succ in succs.iter_mut().filter(|_| part[from] != id) {
+                succ.to = copy_of(succ.to).unwrap_or(succ.to);
+            }
+        }
+        for &node in copied {
+            self.nodes.push(self.nodes[node as usize]);
+            let succs = self.succs[node as usize].iter().map(|succ| Succ { to: copy_of(succ.to).unwrap_or(succ.to), ..*succ });
+            self.succs.push(succs.collect());
+            part.push(u32::MAX);
+        }
     }
 
     /// Multi-way branches have no place for work on their edges: puts a node there.

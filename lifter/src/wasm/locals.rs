@@ -1,7 +1,7 @@
 //! Wasm locals for values: a linear scan over live ranges (Poletto and Sarkar, 1999), with the hint that a
 //! parameter and its argument would best share one local, so that nothing is moved on the edge.
 
-use hoist_x86::ir::{Term, Type, Value};
+use hoist_x86::ir::{BlockId, Term, Type, Value};
 
 use super::flow::{Flow, Node};
 use super::trees::{self, Trees};
@@ -117,19 +117,19 @@ impl Ranges {
             };
             span_end[node as usize] = next;
         }
-        let mut def_node = vec![u32::MAX; func.insts.len()];
+        let mut def_block = vec![None; func.insts.len()];
         let mut ranges = Ranges { start: vec![u32::MAX; func.insts.len()], end: vec![0; func.insts.len()] };
         for &node in &dominators.order {
             let Node::Block(block) = flow.nodes[node as usize] else { continue };
             for &param in &func.block(block).params {
                 if trees.in_local[param.0 as usize] {
-                    def_node[param.0 as usize] = node;
+                    def_block[param.0 as usize] = Some(block);
                     ranges.define(param, base[node as usize]);
                 }
             }
             for (i, &value) in func.block(block).insts.iter().enumerate() {
                 if trees.in_local[value.0 as usize] {
-                    def_node[value.0 as usize] = node;
+                    def_block[value.0 as usize] = Some(block);
                     ranges.define(value, base[node as usize] + 2 * i as u32 + 2);
                 }
             }
@@ -138,7 +138,8 @@ impl Ranges {
             preds: &preds,
             base: &base,
             span_end: &span_end,
-            def_node: &def_node,
+            def_block: &def_block,
+            nodes: &flow.nodes,
             seen: vec![u32::MAX; flow.nodes.len()],
             uses: Vec::new(),
         };
@@ -193,8 +194,8 @@ impl Ranges {
     }
 
     fn define(&mut self, value: Value, at: u32) {
-        self.start[value.0 as usize] = at;
-        self.end[value.0 as usize] = at + 1;
+        self.start[value.0 as usize] = self.start[value.0 as usize].min(at);
+        self.end[value.0 as usize] = self.end[value.0 as usize].max(at + 1);
     }
 }
 
@@ -202,7 +203,9 @@ struct Search<'a> {
     preds: &'a [Vec<u32>],
     base: &'a [u32],
     span_end: &'a [u32],
-    def_node: &'a [u32],
+    /// A block, not a node: some blocks are there twice.
+    def_block: &'a [Option<BlockId>],
+    nodes: &'a [Node],
     /// The value for which a node was last found live at its start.
     seen: Vec<u32>,
     uses: Vec<(Value, u32, u32)>,
@@ -212,13 +215,14 @@ impl Search<'_> {
     /// Walks from the uses of one value up to its definition.
     fn extend(&mut self, ranges: &mut Ranges, value: Value, uses: &[(Value, u32, u32)]) {
         let v = value.0 as usize;
-        let def = self.def_node[v];
-        debug_assert_ne!(def, u32::MAX, "use of a value without definition");
+        let def = self.def_block[v];
+        debug_assert!(def.is_some(), "use of a value without definition");
+        let defines = |node: u32| matches!(self.nodes[node as usize], Node::Block(block) if Some(block) == def);
         let (mut low, mut high) = (ranges.start[v], ranges.end[v]);
         let mut work = Vec::new();
         for &(_, node, at) in uses {
             high = high.max(at);
-            if node != def {
+            if !defines(node) {
                 work.push(node);
             }
         }
@@ -230,7 +234,7 @@ impl Search<'_> {
             low = low.min(self.base[node as usize]);
             for &pred in &self.preds[node as usize] {
                 high = high.max(self.span_end[pred as usize]);
-                if pred != def {
+                if !defines(pred) {
                     work.push(pred);
                 } else {
                     low = low.min(ranges.start[v]);
