@@ -119,7 +119,7 @@ pub fn kernel_digest() -> String {
 }
 
 /// What the kernel is told.
-fn manifest(image: &Image, homes: &Homes, lifted: &Lifted) -> Manifest {
+pub fn manifest(image: &Image, homes: &Homes, lifted: &Lifted) -> Manifest {
     let code = lifted.code_map.iter().map(|entry| (entry.pc, code_map::entry(Lifted::slot(entry.function), entry.label)));
     Manifest {
         config: config(image),

@@ -6,7 +6,7 @@ use hoist_x86::boundary::{NULL_PAGE, STACK_ROOM, code_map};
 use hoist_x86::ir::Type;
 use hoist_x86::reg::Reg;
 use hoist_x86::state;
-use wasm_encoder::{Function, InstructionSink, MemArg, MemArgTarget};
+use wasm_encoder::{BlockType, Function, InstructionSink, MemArg, MemArgTarget};
 use wasmparser::{FuncType, ValType};
 
 use super::kernel::{KERNEL_MEMORY, USER_MEMORY};
@@ -119,10 +119,10 @@ impl Body {
     }
 
     /// The function's code.
-    pub fn encode(self, layout: &Layout, segments: &Segments) -> Function {
+    pub fn encode(self, layout: &Layout, segments: &Segments<'_>) -> Function {
         let mut function = match self {
-            // The entry of the code map.
-            Body::Enter => Function::new([(1, wasm_encoder::ValType::I32)]),
+            // Where the part of the range begins and ends that is in one part of the ROM.
+            Body::RomToUser | Body::RomToKernel => Function::new([(2, wasm_encoder::ValType::I32)]),
             _ => Function::new([]),
         };
         let mut code = function.instructions();
@@ -148,13 +148,13 @@ impl Body {
                 code.local_get(0).memory_grow(USER_MEMORY);
             }
             Body::RomLen => {
-                code.i32_const(segments.rom_len as i32);
+                code.i32_const(segments.rom.len() as i32);
             }
             Body::RomToUser => {
-                user(&mut code, 0).local_get(1).local_get(2).memory_init(USER_MEMORY, segments.first + ROM_DATA);
+                rom(&mut code, USER_MEMORY, segments);
             }
             Body::RomToKernel => {
-                code.local_get(0).local_get(1).local_get(2).memory_init(KERNEL_MEMORY, segments.first + ROM_DATA);
+                rom(&mut code, KERNEL_MEMORY, segments);
             }
             Body::LiftedLen => {
                 code.i32_const(segments.lifted_len as i32);
@@ -180,6 +180,40 @@ impl Body {
 /// Pushes the index in user memory of the guest address in a local: it wraps, so that the null page lies outside.
 fn user<'c, 'f>(code: &'c mut InstructionSink<'f>, local: u32) -> &'c mut InstructionSink<'f> {
     code.local_get(local).i32_const(NULL_PAGE as i32).i32_sub()
+}
+
+/// Copies from the ROM to a memory: parameters address, offset and length. The range may go over several parts.
+fn rom(code: &mut InstructionSink<'_>, memory: u32, segments: &Segments<'_>) {
+    let [address, offset, len, from, to]: [u32; 5] = [0, 1, 2, 3, 4];
+    let segment = segments.first + ROM_DATA;
+    if let [_] = segments.rom.parts() {
+        if memory == USER_MEMORY {
+            user(code, address)
+        } else {
+            code.local_get(address)
+        };
+        code.local_get(offset).local_get(len).memory_init(memory, segment);
+        return;
+    }
+    for (number, part) in segments.rom.parts().iter().enumerate() {
+        let (start, end) = (part.start as i32, part.end as i32);
+        // from = max(offset, start); to = min(offset + len, end)
+        code.local_get(offset).i32_const(start).local_get(offset).i32_const(start).i32_gt_u().select().local_set(from);
+        code.local_get(offset).local_get(len).i32_add().local_tee(to).i32_const(end);
+        code.local_get(to).i32_const(end).i32_lt_u().select().local_set(to);
+        code.local_get(from).local_get(to).i32_lt_u().if_(BlockType::Empty);
+        code.local_get(address).local_get(from).i32_add().local_get(offset).i32_sub();
+        let slot = segments.rom.slot(number, memory);
+        if slot.is_none() && memory == USER_MEMORY {
+            code.i32_const(NULL_PAGE as i32).i32_sub();
+        }
+        code.local_get(from).i32_const(start).i32_sub().local_get(to).local_get(from).i32_sub();
+        match slot {
+            None => code.memory_init(memory, segment),
+            Some(slot) => code.i32_const(slot as i32).call_indirect(0, segments.rom_type),
+        };
+        code.end();
+    }
 }
 
 /// An access to user memory at an address of any alignment.

@@ -19,12 +19,17 @@ use wit_component::ComponentEncoder;
 use super::error::LinkError;
 use super::kernel::Kernel;
 use super::merge::{CoreModule, USER_MEMORY_NAME, USER_MEMORY_TYPE};
+use super::rom::{MAIN_NAME, RomModule};
 
 /// A component without its largest part, the merged core module.
 pub struct Skeleton {
     bytes: Vec<u8>,
     /// Where the merged module goes.
     split: usize,
+    /// Core modules, the merged one included.
+    modules: u32,
+    /// The merged module's instance.
+    main_instance: u32,
 }
 
 impl Skeleton {
@@ -40,24 +45,43 @@ impl Skeleton {
         let mut instances = InstanceSection::new();
         instances.instantiate::<[(&str, ModuleArg); 0], &str>(USER_MODULE, []);
         component.section(&instances);
-        let mut rewrite = Rewrite { depth: 0, split: None };
+        let mut rewrite = Rewrite { depth: 0, split: None, modules: MOVED, instances: MOVED, main_instance: None };
         rewrite.parse_component(&mut component, Parser::new(0), &encoded)?;
-        let split = rewrite.split.ok_or_else(|| LinkError::Skeleton("it has no core module".into()))?;
-        Ok(Skeleton { bytes: component.finish(), split })
+        let missing = || LinkError::Skeleton("it has no core module, or no instance of it".into());
+        let (split, main_instance) = rewrite.split.zip(rewrite.main_instance).ok_or_else(missing)?;
+        Ok(Skeleton { bytes: component.finish(), split, modules: rewrite.modules, main_instance })
     }
 
-    /// Writes the component. `custom` are names and contents of custom sections that go to its end.
+    /// Writes the component. `rom` are the modules of further parts of the ROM; `custom` are names and contents of custom sections that go to its end.
     ///
     /// # Errors
     /// `Rom`, `Write`.
-    pub fn write(&self, module: &CoreModule<'_>, custom: &[(&str, &[u8])], out: &mut impl Write) -> Result<(), LinkError> {
+    pub fn write(
+        &self,
+        module: &CoreModule<'_>,
+        rom: &[RomModule<'_>],
+        custom: &[(&str, &[u8])],
+        out: &mut impl Write,
+    ) -> Result<(), LinkError> {
         let (before, after) = self.bytes.split_at(self.split);
         out.write_all(before)?;
-        let mut head = vec![ComponentSectionId::CoreModule as u8];
-        (module.len() as usize).encode(&mut head);
-        out.write_all(&head)?;
+        out.write_all(&module_head(module.len()))?;
         module.write_to(out)?;
         out.write_all(after)?;
+        for part in rom {
+            out.write_all(&module_head(part.len()))?;
+            part.write_to(out)?;
+        }
+        if !rom.is_empty() {
+            let mut instances = InstanceSection::new();
+            for index in (self.modules..).take(rom.len()) {
+                let [user, main] = [USER_INSTANCE, self.main_instance].map(ModuleArg::Instance);
+                instances.instantiate(index, [(IMPORT_MODULE, user), (MAIN_NAME, main)]);
+            }
+            let mut section = vec![ComponentSectionId::CoreInstance as u8];
+            instances.encode(&mut section);
+            out.write_all(&section)?;
+        }
         for (name, data) in custom {
             let mut section = vec![ComponentSectionId::CoreCustom as u8];
             CustomSection { name: (*name).into(), data: (*data).into() }.encode(&mut section);
@@ -65,6 +89,13 @@ impl Skeleton {
         }
         Ok(())
     }
+}
+
+/// What stands before a core module of `len` bytes.
+fn module_head(len: u64) -> Vec<u8> {
+    let mut head = vec![ComponentSectionId::CoreModule as u8];
+    (len as usize).encode(&mut head);
+    head
 }
 
 /// Index of the user memory's core module and of its instance.
@@ -131,6 +162,10 @@ struct Rewrite {
     depth: u32,
     /// Where in the output the facade was left out.
     split: Option<usize>,
+    /// Core modules and core instances so far, in the output.
+    modules: u32,
+    instances: u32,
+    main_instance: Option<u32>,
 }
 
 impl Reencode for Rewrite {
@@ -160,6 +195,9 @@ impl ReencodeComponent for Rewrite {
         _parser: Parser,
         module: &[u8],
     ) -> Result<(), reencode::Error<LinkError>> {
+        if self.depth == 0 {
+            self.modules += 1;
+        }
         if self.depth == 0 && self.split.is_none() {
             self.split = Some(component.as_slice().len());
         } else {
@@ -173,11 +211,16 @@ impl ReencodeComponent for Rewrite {
         instances: &mut InstanceSection,
         instance: Instance<'_>,
     ) -> Result<(), reencode::Error<LinkError>> {
+        let index = self.instances;
+        if self.depth == 0 {
+            self.instances += 1;
+        }
         match &instance {
             Instance::Instantiate { module_index: MAIN_MODULE, args } if self.depth == 0 => {
                 let mut moved = vec![(IMPORT_MODULE, ModuleArg::Instance(USER_INSTANCE))];
                 moved.extend(args.iter().map(|arg| (arg.name, ModuleArg::Instance(arg.index + MOVED))));
                 instances.instantiate(MAIN_MODULE + MOVED, moved);
+                self.main_instance = Some(index);
                 Ok(())
             }
             _ => reencode::component_utils::parse_instance(self, instances, instance),

@@ -2,7 +2,7 @@
 
 use std::io;
 
-/// Failures of the linker. All but `TooLarge`, `TooManyFunctions`, `Rom` and `Write` mean that hoist was built wrongly.
+/// Failures of the linker. All but `TooLarge`, `RomTooLarge`, `TooManyFunctions`, `Rom` and `Write` mean that hoist was built wrongly.
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
     #[error("the embedded kernel cannot be parsed")]
@@ -26,6 +26,8 @@ pub enum LinkError {
         over = len - MAX_MODULE
     )]
     TooLarge { len: u64 },
+    #[error("the root filesystem takes {len} bytes, {over} more than a component can address", over = len - MAX_ROM)]
+    RomTooLarge { len: u64 },
     #[error(transparent)]
     Rom(#[from] hoist_vfs::PackError),
     #[error("writing the component")]
@@ -36,6 +38,9 @@ pub enum LinkError {
 
 /// Bytes that a core module may have (the limit of browsers, wasmparser and so wasmtime).
 pub const MAX_MODULE: u64 = 1 << 30;
+
+/// Bytes that a ROM may have: the kernel counts them in 32 bits.
+pub const MAX_ROM: u64 = u32::MAX as u64;
 
 impl<E: std::fmt::Display> From<wasm_encoder::reencode::Error<E>> for LinkError {
     fn from(error: wasm_encoder::reencode::Error<E>) -> LinkError {

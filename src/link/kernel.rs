@@ -84,6 +84,15 @@ impl<'a> Kernel<'a> {
         (self.imports.len() + self.functions.len()) as u32
     }
 
+    /// Type index of a function that the linker writes.
+    ///
+    /// # Errors
+    /// The kernel does not import it.
+    pub fn boundary_type(&self, body: Body) -> Result<u32, LinkError> {
+        let found = self.boundary.iter().find(|(other, _)| *other == body);
+        found.map(|(_, ty)| *ty).ok_or(LinkError::Shape("no import of the ROM"))
+    }
+
     /// All indices that lifted code needs.
     ///
     /// # Errors

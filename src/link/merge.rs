@@ -6,8 +6,8 @@
 //! | functions | imports (WASI), the kernel's, the boundary's, the lifted ones |
 //! | globals | the guest's registers (so that their indices take one byte), then the kernel's |
 //! | memories | the user memory (imported), the kernel's |
-//! | table | the kernel's elements, then the code map's slots |
-//! | data | the kernel's segments, the manifest, the ROM |
+//! | table | the kernel's elements, then the code map's slots, then those of further parts of the ROM |
+//! | data | the kernel's segments, the manifest, the ROM or its first part |
 //!
 //! The module is not built in memory: what is large is written from where it lies.
 
@@ -21,13 +21,15 @@ use hoist_x86::ir::Type;
 use hoist_x86::reg::Reg;
 use wasm_encoder::reencode::Reencode;
 use wasm_encoder::{
-    CodeSection, ConstExpr, DataCountSection, DataSection, ElementSection, Elements, Encode, EntityType, ExportSection,
-    FunctionSection, GlobalSection, GlobalType, ImportSection, MemorySection, MemoryType, Module, NameMap, NameSection, Section,
-    TableSection, TableType, TypeSection, ValType,
+    CodeSection, ConstExpr, DataCountSection, DataSection, ElementSection, Elements, Encode, EntityType, ExportKind,
+    ExportSection, FunctionSection, GlobalSection, GlobalType, ImportSection, MemorySection, MemoryType, Module, NameMap,
+    NameSection, Section, TableSection, TableType, TypeSection, ValType,
 };
 
+use super::boundary::Body;
 use super::error::{LinkError, MAX_MODULE};
 use super::kernel::Kernel;
+use super::rom::{RomLayout, TABLE_NAME};
 
 /// Export of the module that defines the user memory, and the import's field.
 pub const USER_MEMORY_NAME: &str = "user";
@@ -41,24 +43,27 @@ pub const LIFTED_DATA: u32 = 0;
 pub const ROM_DATA: u32 = 1;
 
 /// The passive data segments.
-#[derive(Clone, Copy, Debug)]
-pub struct Segments {
+#[derive(Clone, Debug)]
+pub struct Segments<'a> {
     /// Index of the first.
     pub first: u32,
     pub lifted_len: u32,
-    pub rom_len: u32,
+    pub rom: &'a RomLayout,
+    /// Type of a function that copies from the ROM.
+    pub rom_type: u32,
 }
 
 /// What is merged.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Parts<'a> {
     pub kernel: &'a Kernel<'a>,
     pub layout: &'a Layout,
     pub lifted: &'a Lifted,
     /// The encoded [`hoist_x86::manifest::Manifest`].
     pub manifest: &'a [u8],
-    /// `None`: a module as if the ROM were empty, to validate the rest.
+    /// `None`: a module as if the ROM were empty, to validate and to measure the rest.
     pub rom: Option<&'a Packed<'a>>,
+    pub rom_layout: RomLayout,
 }
 
 /// The merged module, ready to be written.
@@ -69,6 +74,8 @@ pub struct CoreModule<'a> {
     /// The data section up to the ROM's bytes.
     data: Vec<u8>,
     rom: Option<&'a Packed<'a>>,
+    /// Bytes of the ROM that are here.
+    rom_len: u32,
     names: Vec<u8>,
 }
 
@@ -80,16 +87,17 @@ impl<'a> CoreModule<'a> {
         if parts.lifted.functions.len() > max as usize {
             return Err(LinkError::TooManyFunctions { max });
         }
-        let rom_len = parts.rom.map_or(0, Packed::len);
-        // Nothing below overflows if the two that can be large do not.
-        let large = rom_len + parts.manifest.len() as u64 + lifted_len(&parts.lifted.functions);
+        // Nothing below overflows if what can be large does not.
+        let rom_len = parts.rom_layout.first_len();
+        let large = u64::from(rom_len) + parts.manifest.len() as u64 + lifted_len(&parts.lifted.functions);
         if large > MAX_MODULE {
             return Err(LinkError::TooLarge { len: large });
         }
         let segments = Segments {
             first: parts.kernel.data.as_ref().map_or(0, |data| data.count()),
             lifted_len: parts.manifest.len() as u32,
-            rom_len: rom_len as u32,
+            rom: &parts.rom_layout,
+            rom_type: parts.kernel.boundary_type(Body::RomToUser)?,
         };
         let mut head = declarations(parts, &segments)?.finish();
         code(parts, &segments, &mut head)?;
@@ -98,6 +106,7 @@ impl<'a> CoreModule<'a> {
             lifted: &parts.lifted.functions,
             data: data(parts, &segments)?,
             rom: parts.rom,
+            rom_len,
             names: names(parts),
         };
         if module.len() > MAX_MODULE {
@@ -108,8 +117,8 @@ impl<'a> CoreModule<'a> {
 
     /// Bytes of the whole module.
     pub fn len(&self) -> u64 {
-        let rom = self.rom.map_or(0, Packed::len);
-        (self.head.len() + self.data.len() + self.names.len()) as u64 + lifted_len(self.lifted) + rom
+        let rest = self.head.len() + self.data.len() + self.names.len();
+        rest as u64 + lifted_len(self.lifted) + u64::from(self.rom_len)
     }
 
     /// # Errors
@@ -125,7 +134,7 @@ impl<'a> CoreModule<'a> {
         }
         out.write_all(&self.data)?;
         if let Some(rom) = self.rom {
-            rom.write_to(out)?;
+            rom.write_range(0..self.rom_len.into(), out)?;
         }
         out.write_all(&self.names)?;
         Ok(())
@@ -143,7 +152,7 @@ fn leb_len(value: u64) -> usize {
 }
 
 /// All sections before the code.
-fn declarations(parts: &Parts<'_>, segments: &Segments) -> Result<Module, LinkError> {
+fn declarations(parts: &Parts<'_>, segments: &Segments<'_>) -> Result<Module, LinkError> {
     let mut module = Module::new();
     module.section(&types(parts.kernel)?);
     module.section(&imports(parts.kernel)?);
@@ -156,6 +165,9 @@ fn declarations(parts: &Parts<'_>, segments: &Segments) -> Result<Module, LinkEr
     let mut exports = ExportSection::new();
     for export in parts.kernel.public_exports() {
         parts.kernel.renumber().parse_export(&mut exports, *export)?;
+    }
+    if parts.rom_layout.slots() > 0 {
+        exports.export(TABLE_NAME, ExportKind::Table, parts.layout.table);
     }
     module.section(&exports);
     module.section(&elements(parts)?);
@@ -193,13 +205,13 @@ fn functions(parts: &Parts<'_>) -> FunctionSection {
     functions
 }
 
-/// Slots of the one table.
-pub fn table_size(layout: &Layout, functions: usize) -> u64 {
+/// Slots of the one table before those of further parts of the ROM.
+pub fn first_rom_slot(layout: &Layout, functions: usize) -> u64 {
     u64::from(layout.table_base + code_map::FIRST_FREE_SLOT) + functions as u64
 }
 
 fn table(parts: &Parts<'_>) -> Result<TableSection, LinkError> {
-    let size = table_size(parts.layout, parts.lifted.functions.len());
+    let size = first_rom_slot(parts.layout, parts.lifted.functions.len()) + u64::from(parts.rom_layout.slots());
     let kernel = parts.kernel.renumber().table_type(parts.kernel.table)?;
     let mut tables = TableSection::new();
     tables.table(TableType { minimum: size, maximum: Some(size), ..kernel });
@@ -250,19 +262,23 @@ fn code(parts: &Parts<'_>, segments: &Segments, out: &mut Vec<u8>) -> Result<(),
 }
 
 /// The data section up to the ROM's bytes.
-fn data(parts: &Parts<'_>, segments: &Segments) -> Result<Vec<u8>, LinkError> {
+fn data(parts: &Parts<'_>, segments: &Segments<'_>) -> Result<Vec<u8>, LinkError> {
     let mut data = DataSection::new();
     if let Some(section) = &parts.kernel.data {
         parts.kernel.renumber().parse_data_section(&mut data, section.clone())?;
     }
     data.passive(parts.manifest.iter().copied());
+    Ok(open_rom(&data, segments.rom.first_len()))
+}
+
+/// A data section of these segments and one of `len` bytes of the ROM, up to the latter's bytes.
+pub fn open_rom(data: &DataSection, len: u32) -> Vec<u8> {
     let mut rom_head = vec![PASSIVE];
-    segments.rom_len.encode(&mut rom_head);
+    len.encode(&mut rom_head);
     let mut out = Vec::new();
-    let count = data.len() as usize + 1;
-    open_section(&mut out, &data, count, rom_head.len() as u64 + u64::from(segments.rom_len));
+    open_section(&mut out, data, data.len() as usize + 1, rom_head.len() as u64 + u64::from(len));
     out.extend(rom_head);
-    Ok(out)
+    out
 }
 
 /// First byte of a passive data segment.

@@ -1,12 +1,16 @@
 //! The linker with the real kernel.
 
 use hoist_lifter::wasm::layout::LiftedFunction;
+use hoist_oci::PullOptions;
+use hoist_runner::{Cache, Invocation, Profiler, Runner};
 use hoist_vfs::{Attrs, Content, InodeId, RootFs};
 use wasmparser::{Encoding, Parser, Payload, TypeRef, Validator};
 
 use super::*;
+use crate::homes::Homes;
 use crate::info::{self, INFO_SECTION};
-use crate::kernel;
+use crate::progress::Progress;
+use crate::{kernel, pipeline};
 
 fn rootfs() -> RootFs {
     let mut rootfs = RootFs::new();
@@ -86,20 +90,61 @@ fn a_function_that_is_not_valid_is_refused() {
     assert!(matches!(component(&lifted), Err(LinkError::Invalid(_))));
 }
 
-#[test]
-fn an_image_that_is_too_large_is_refused() {
+/// A ROM of this length that takes no space.
+fn with_large_rom<T>(len: u64, check: impl FnOnce(Result<Component<'_>, LinkError>) -> T) -> T {
     let mut rootfs = rootfs();
     let file = tempfile::tempfile().expect("a file");
-    file.set_len(MAX_LEN).expect("a sparse file");
-    let content = Content::Spool { file: file.into(), offset: 0, len: MAX_LEN };
+    file.set_len(len).expect("a sparse file");
+    let content = Content::Spool { file: file.into(), offset: 0, len };
     rootfs.create_file(InodeId::ROOT, b"large", Attrs::with_mode(0o644), content).expect("a file");
     let linker = Linker::new(kernel::WASM).expect("the kernel");
     let rom = hoist_vfs::pack(&rootfs, |_| None).expect("a ROM");
-    let error = linker.link(&Lifted::default(), b"", &rom).map(drop).expect_err("an error");
-    assert!(error.to_string().contains("more than the 1 GiB"), "{error}");
+    check(linker.link(&Lifted::default(), b"", &rom))
 }
 
-const MAX_LEN: u64 = error::MAX_MODULE;
+#[test]
+fn no_core_module_is_larger_than_it_may_be() {
+    with_large_rom(5 << 29, |component| {
+        let component = component.expect("a component");
+        let modules = std::iter::once(component.core_module_len()).chain(component.rom.iter().map(RomModule::len));
+        let modules: Vec<u64> = modules.collect();
+        assert!(modules.len() == 3 && modules.iter().all(|len| *len <= MAX_MODULE), "{modules:?}");
+    });
+}
+
+#[test]
+fn an_image_that_is_too_large_is_refused() {
+    let error = with_large_rom(error::MAX_ROM, |component| component.map(drop).expect_err("an error"));
+    assert!(error.to_string().contains("more than a component can address"), "{error}");
+}
+
+/// The image that ships with hoist runs out of a ROM in many parts, which its program and its files go across.
+#[test]
+fn the_rom_may_be_in_many_parts() {
+    let reference = concat!("oci:", env!("CARGO_MANIFEST_DIR"), "/examples/hello/image").parse().expect("a reference");
+    let image = hoist_oci::pull(&reference, &PullOptions::default(), &Progress::new(true)).expect("an image");
+    let homes = Homes::assign(&image.rootfs, None);
+    let numbers = homes.numbers();
+    let rom = hoist_vfs::pack(&image.rootfs, |inode| numbers.get(&inode).copied()).expect("a ROM");
+    let lifted = Lifted::default();
+    let manifest = pipeline::manifest(&image, &homes, &lifted).encode().expect("a manifest");
+    let linker = Linker::new(kernel::WASM).expect("the kernel");
+    let component = linker.link_within(1 << 17, &lifted, &manifest, &rom).expect("a component");
+    assert!(
+        component.rom.len() as u64 == rom.len().div_ceil(1 << 16) && component.rom.len() > 3,
+        "{} parts",
+        component.rom.len()
+    );
+    let mut bytes = Vec::new();
+    component.write(&[], &mut bytes).expect("written");
+    Validator::new().validate_all(&bytes).expect("valid");
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), bytes).expect("written");
+    let runner = Runner::new(Profiler::None).expect("a runner");
+    let component = runner.load(file.path(), &Cache::none(), || ()).expect("compiled");
+    let invocation = Invocation { args: vec!["app".into(), "7".into()], ..Invocation::default() };
+    assert_eq!(runner.run(&component, &invocation).expect("an exit status"), 7);
+}
 
 #[test]
 fn a_kernel_of_another_shape_is_refused() {

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
+use std::ops::Range;
 
 use sha2::{Digest, Sha256};
 
@@ -106,10 +107,20 @@ impl Packed<'_> {
     /// # Errors
     /// `Content`, `Write`.
     pub fn write_to(&self, out: &mut impl Write) -> Result<(), PackError> {
+        self.write_range(0..self.len, out)
+    }
+
+    /// Writes a part of the ROM; what lies beyond its end is left out.
+    ///
+    /// # Errors
+    /// `Content`, `Write`.
+    pub fn write_range(&self, range: Range<u64>, out: &mut impl Write) -> Result<(), PackError> {
         let mut buffer = vec![0; 1 << 20];
-        let mut offset = 0;
-        while offset < self.len {
-            let count = self.read_at(offset, &mut buffer)?;
+        let Range { start: mut offset, end } = range;
+        let end = end.min(self.len);
+        while offset < end {
+            let wanted = (end - offset).min(buffer.len() as u64) as usize;
+            let count = self.read_at(offset, &mut buffer[..wanted])?;
             out.write_all(&buffer[..count]).map_err(PackError::Write)?;
             offset += count as u64;
         }
