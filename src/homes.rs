@@ -107,7 +107,7 @@ impl Homes {
 }
 
 /// The ELF files, by inode, with the first path of each. What does not load is a data file.
-fn find(rootfs: &RootFs) -> BTreeMap<InodeId, (Vec<u8>, Head)> {
+pub fn find(rootfs: &RootFs) -> BTreeMap<InodeId, (Vec<u8>, Head)> {
     let mut files = BTreeMap::new();
     let mut seen = BTreeSet::new();
     for (path, inode) in rootfs.walk() {

@@ -8,11 +8,15 @@ use hoist_lifter::discover;
 use hoist_lifter::elf::{Elf, ElfError};
 use hoist_lifter::lift::File;
 use hoist_lifter::wasm::layout::{FileStats, Layout, Lifted};
-use hoist_vfs::RootFs;
+use hoist_vfs::{InodeId, RootFs};
+use hoist_x86::form::{Census, merge};
 
-use crate::homes::{Home, Homes};
+use crate::homes::{self, Homes};
 use crate::pipeline::path_text;
 use crate::progress::Progress;
+
+/// Where a shared library is thought to lie while its code is read and not lifted.
+const HOME_FOR_READING: u32 = 0x1000_0000;
 
 /// Why an image could not be lifted.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +31,7 @@ pub enum LiftError {
 /// # Errors
 /// `Read`.
 pub fn lift(rootfs: &RootFs, homes: &Homes, layout: &Layout, progress: &Progress) -> Result<Lifted, LiftError> {
-    let contents = homes.homes.iter().map(|home| content(rootfs, home)).collect::<Result<Vec<_>, _>>()?;
+    let contents = homes.homes.iter().map(|home| content(rootfs, home.inode, &home.path)).collect::<Result<Vec<_>, _>>()?;
     let found = progress.stage("discover", || {
         in_parallel(homes.homes.len(), |number| {
             let elf = Elf::parse(&contents[number], homes.homes[number].bias)?;
@@ -53,6 +57,32 @@ pub fn lift(rootfs: &RootFs, homes: &Homes, layout: &Layout, progress: &Progress
     Ok(lifted)
 }
 
+/// The forms of instructions in every ELF file, those that get no home too, and how often each occurs. A file that the lifter cannot read has
+/// none, and the user is told.
+///
+/// # Errors
+/// `Read`.
+pub fn census(rootfs: &RootFs, progress: &Progress) -> Result<Census, LiftError> {
+    let files = homes::find(rootfs).into_iter().collect::<Vec<_>>();
+    let contents = files.iter().map(|(inode, (path, _))| content(rootfs, *inode, path)).collect::<Result<Vec<_>, _>>()?;
+    let found = progress.stage("discover", || {
+        in_parallel(files.len(), |number| {
+            let elf = Elf::parse(&contents[number], 0).or_else(|_| Elf::parse(&contents[number], HOME_FOR_READING))?;
+            let mut census = Census::new();
+            hoist_lifter::census::add(&elf, &discover::discover(&elf), &mut census);
+            Ok::<_, ElfError>(census)
+        })
+    });
+    let mut all = Census::new();
+    for ((_, (path, _)), census) in files.iter().zip(found) {
+        match census {
+            Ok(census) => merge(&mut all, census),
+            Err(error) => progress.warn(&format!("{} was not read: {error}", path_text(path))),
+        }
+    }
+    Ok(all)
+}
+
 /// Calls `work` with 0, 1, … on all processors; the results are in that order.
 fn in_parallel<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let next = AtomicUsize::new(0);
@@ -70,7 +100,7 @@ fn in_parallel<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T
     results.into_iter().map(|(_, result)| result).collect()
 }
 
-fn content(rootfs: &RootFs, home: &Home) -> Result<Arc<[u8]>, LiftError> {
-    let content = rootfs.inode(home.inode).ok().and_then(|inode| inode.content()).cloned().unwrap_or_default();
-    content.to_bytes().map_err(|source| LiftError::Read { path: path_text(&home.path), source })
+fn content(rootfs: &RootFs, inode: InodeId, path: &[u8]) -> Result<Arc<[u8]>, LiftError> {
+    let content = rootfs.inode(inode).ok().and_then(|inode| inode.content()).cloned().unwrap_or_default();
+    content.to_bytes().map_err(|source| LiftError::Read { path: path_text(path), source })
 }

@@ -1,5 +1,6 @@
 //! From ELF files to Wasm functions.
 
+pub mod census;
 pub mod discover;
 mod early;
 pub mod elf;

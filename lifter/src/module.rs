@@ -15,6 +15,11 @@ use crate::wasm::layout::{Layout, Lifted};
 use crate::wasm::val_type;
 
 impl Layout {
+    /// Address of the code map in [`Layout::alone`].
+    pub const fn alone_code_map() -> u32 {
+        0x1_0000
+    }
+
     /// Indices for a module that holds nothing but lifted functions.
     pub fn alone() -> Layout {
         let helpers = Helper::ALL.len() as u32;
@@ -26,7 +31,7 @@ impl Layout {
             user_memory: 0,
             kernel_memory: 1,
             first_global: 0,
-            code_map: 0x1_0000,
+            code_map: Layout::alone_code_map(),
             syscall: 0,
             exception: 1,
             interpret: 2,

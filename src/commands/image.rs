@@ -7,13 +7,9 @@ use hoist_oci::{Platform, PullOptions, Reference};
 
 use crate::pipeline::{Conversion, Lift};
 
-/// How an image is found and converted.
+/// How an image is found.
 #[derive(Args, Clone, Debug)]
-pub struct ImageOptions {
-    /// Translate all machine code in advance, or interpret everything
-    #[arg(long, value_enum, default_value_t, value_name = "HOW")]
-    pub lift: Lift,
-
+pub struct Source {
     /// Which image of a multi-platform image to take
     #[arg(long, default_value_t, value_name = "OS/ARCH")]
     pub platform: Platform,
@@ -27,14 +23,30 @@ pub struct ImageOptions {
     pub authfile: Option<PathBuf>,
 }
 
-impl ImageOptions {
-    pub fn conversion(&self, reference: Reference, needs_entry: bool) -> Conversion {
-        let pull = PullOptions {
+impl Source {
+    pub fn pull_options(&self) -> PullOptions {
+        PullOptions {
             platform: self.platform.clone(),
             tls_verify: self.tls_verify,
             authfile: self.authfile.clone(),
             ..PullOptions::default()
-        };
-        Conversion { reference, pull, lift: self.lift, needs_entry }
+        }
+    }
+}
+
+/// How an image is found and converted.
+#[derive(Args, Clone, Debug)]
+pub struct ImageOptions {
+    /// Translate all machine code in advance, or interpret everything
+    #[arg(long, value_enum, default_value_t, value_name = "HOW")]
+    pub lift: Lift,
+
+    #[command(flatten)]
+    pub source: Source,
+}
+
+impl ImageOptions {
+    pub fn conversion(&self, reference: Reference, needs_entry: bool) -> Conversion {
+        Conversion { reference, pull: self.source.pull_options(), lift: self.lift, needs_entry }
     }
 }

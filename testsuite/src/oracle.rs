@@ -27,6 +27,7 @@ use native::signal_of;
 pub use report::{FormResult, Report};
 use states::Shape;
 use values::EDGES;
+pub use values::Rng;
 
 /// Where the test's memory lies, for the real processor too: code, data and stack in one mapping.
 pub const BASE: u32 = 0x2000_0000;

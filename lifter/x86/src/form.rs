@@ -155,3 +155,15 @@ pub fn count(census: &mut Census, instr: &Instruction) {
     let counted = census.entry(Form::from(instr)).or_insert_with(|| Counted { count: 0, treatment: treatment(instr) });
     counted.count += 1;
 }
+
+/// Adds the counts of a census to another.
+pub fn merge(into: &mut Census, from: Census) {
+    for (form, counted) in from {
+        match into.get_mut(&form) {
+            Some(known) => known.count += counted.count,
+            None => {
+                into.insert(form, counted);
+            }
+        }
+    }
+}

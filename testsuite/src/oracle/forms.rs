@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use hoist_lifter::discover;
 use hoist_lifter::elf::Elf;
-use hoist_x86::form::Form;
+use hoist_lifter::{census, discover};
+use hoist_x86::form::{Census, Form};
 use hoist_x86::iced_x86::{
     Code, CodeSize, Decoder, DecoderOptions, Encoder, FlowControl, Instruction, Mnemonic as M, OpKind, Register,
 };
@@ -41,20 +41,28 @@ pub type Samples = BTreeMap<Variant, Sample>;
 /// If it is no ELF file of x86-64.
 pub fn collect(bytes: &[u8], samples: &mut Samples) -> anyhow::Result<()> {
     let elf = Elf::parse(bytes, 0).or_else(|_| Elf::parse(bytes, 0x1000_0000))?;
-    for function in discover::discover(&elf).functions.values() {
-        for (&start, &end) in &function.blocks {
-            let code = elf.read(start, (end - start) as usize).unwrap_or(&[]);
-            for instr in &mut Decoder::with_ip(64, code, u64::from(start), DecoderOptions::NONE) {
-                add(instr, samples);
-            }
+    census::each(&elf, &discover::discover(&elf), |instr| {
+        if is_comparable(instr) {
+            add(*instr, samples);
         }
-    }
+    });
     Ok(())
 }
 
-/// Every form that can be encoded and compared: all opcodes with each prefix that selects among them, memory at [rsi + 20H]
+/// The census of the code that discovery finds in a file.
+///
+/// # Errors
+/// If it is no ELF file of x86-64.
+pub fn census(bytes: &[u8]) -> anyhow::Result<Census> {
+    let elf = Elf::parse(bytes, 0).or_else(|_| Elf::parse(bytes, 0x1000_0000))?;
+    let mut census = Census::new();
+    census::add(&elf, &discover::discover(&elf), &mut census);
+    Ok(census)
+}
+
+/// Every form that can be encoded and is wanted: all opcodes with each prefix that selects among them, memory at [rsi + 20H]
 /// or [rsi + rdx + 20H] and registers as they come, some immediates.
-pub fn enumerate(samples: &mut Samples) {
+pub fn enumerate(samples: &mut Samples, wanted: impl Fn(&Instruction) -> bool) {
     const IMMEDIATES: [u8; 6] = [0x05, 0x00, 0x01, 0x1b, 0x93, 0xff];
     let mut try_all = |head: &[u8]| {
         // ModRM: [rsi + disp8] and [rsi + rdx + disp8] for each reg field, and all pairs of registers.
@@ -65,7 +73,7 @@ pub fn enumerate(samples: &mut Samples) {
                 let mut bytes = [head, &tail, &[immediate; 8]].concat();
                 bytes.resize(15, 0);
                 let instr = Decoder::with_ip(64, &bytes, u64::from(CODE), DecoderOptions::NONE).decode();
-                if !instr.is_invalid() {
+                if !instr.is_invalid() && wanted(&instr) {
                     add(instr, samples);
                 }
             }
@@ -95,9 +103,6 @@ pub fn enumerate(samples: &mut Samples) {
 }
 
 fn add(instr: Instruction, samples: &mut Samples) {
-    if !is_comparable(&instr) {
-        return;
-    }
     let variant = variant(&instr);
     if let Some(sample) = samples.get_mut(&variant) {
         sample.count += 1;
@@ -179,7 +184,7 @@ fn at_test_address(mut instr: Instruction) -> Option<(Instruction, Vec<u8>)> {
 }
 
 /// Is the outcome a function of the state, on every processor that has the instruction?
-fn is_comparable(instr: &Instruction) -> bool {
+pub fn is_comparable(instr: &Instruction) -> bool {
     let answers_differ = matches!(
         instr.mnemonic(),
         // The processor's own answers, its clock, its random numbers.
