@@ -355,17 +355,14 @@ impl Emitter<'_> {
                     self.code.op(Instruction::LocalGet(ROOM));
                     self.code.op(Instruction::ReturnCall(function));
                 } else {
-                    // Into the middle of a function: the code map's page may not be filled yet, so the dispatcher does it.
+                    // Into the middle of a function: memcpy's variants share their tails so.
                     self.code.op(Instruction::I32Const(pc as i32));
-                    self.code.op(Instruction::Return);
+                    self.jump_through_map();
                 }
             }
             Exit::Jump(Target::Value(pc)) => {
                 self.value(pc);
-                self.code.op(Instruction::LocalTee(SCRATCH));
-                self.code.op(Instruction::LocalGet(ROOM));
-                self.slot(SCRATCH);
-                self.code.op(Instruction::ReturnCallIndirect { type_index: self.layout.guest_type, table_index: self.layout.table });
+                self.jump_through_map();
             }
             Exit::Call { to, next } => {
                 match to {
@@ -413,6 +410,14 @@ impl Emitter<'_> {
         self.room_for_callee();
         self.slot(SCRATCH);
         self.code.op(Instruction::CallIndirect { type_index: self.layout.guest_type, table_index: self.layout.table });
+    }
+
+    /// The pc is on the stack: goes on there in place of this function.
+    fn jump_through_map(&mut self) {
+        self.code.op(Instruction::LocalTee(SCRATCH));
+        self.code.op(Instruction::LocalGet(ROOM));
+        self.slot(SCRATCH);
+        self.code.op(Instruction::ReturnCallIndirect { type_index: self.layout.guest_type, table_index: self.layout.table });
     }
 
     fn room_for_callee(&mut self) {
