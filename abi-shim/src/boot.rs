@@ -14,7 +14,7 @@ use crate::fs::types::MAY_EXEC;
 use crate::fs::uio::Buffer;
 use crate::fs::{Cred, Location, Vfs};
 use crate::kernel::Kernel;
-use crate::mm::AddressSpace;
+use crate::mm::{AddressSpace, frames};
 use crate::options::Options;
 use crate::process::Process;
 use crate::task::Task;
@@ -91,6 +91,7 @@ pub fn boot(options: Options) -> Result<Kernel, BootError> {
     let argv = command(&config, &options).ok_or(BootError::NoCommand)?;
 
     let now = wasi::clock::monotonic();
+    frames::reset();
     let mut process = Process::first(files, fs, AddressSpace::new(first_free), Credentials::of(&user));
     process.limits.0[crate::limits::NOFILE].soft = process.files.borrow().limit.into();
     let mut k = Kernel {

@@ -102,23 +102,25 @@ pub fn elf(index: u32) -> Option<Elf> {
     manifest().ok()?.elf(index).ok()
 }
 
-/// Says that the pages from `start` to `end` hold what was lifted for them.
+/// Says that the pages from `start` to `end` hold what was lifted for them. What is known of those that did before stays.
 pub fn activate(start: u64, end: u64) {
-    change(start, end, storage::fill_table());
+    storage::level_one(|level_one| {
+        let pages = level_one.get_mut(pages(start, end)).unwrap_or_default();
+        pages.iter_mut().filter(|page| **page == 0).for_each(|page| *page = storage::fill_table());
+    });
 }
 
 /// Says that nobody knows what the pages from `start` to `end` hold.
 pub fn reset(start: u64, end: u64) {
-    change(start, end, 0);
-}
-
-fn change(start: u64, end: u64, table: u32) {
-    let pages = (start >> PAGE_BITS) as usize..(end.div_ceil(1 << PAGE_BITS) as usize).min(PAGES);
     let old: Vec<u32> = storage::level_one(|level_one| {
-        let pages = level_one.get_mut(pages).unwrap_or_default();
-        pages.iter_mut().map(|page| std::mem::replace(page, table)).filter(|&old| is_own(old)).collect()
+        let pages = level_one.get_mut(pages(start, end)).unwrap_or_default();
+        pages.iter_mut().map(std::mem::take).filter(|&old| is_own(old)).collect()
     });
     old.into_iter().for_each(storage::remove);
+}
+
+fn pages(start: u64, end: u64) -> std::ops::Range<usize> {
+    (start >> PAGE_BITS) as usize..(end.div_ceil(1 << PAGE_BITS) as usize).min(PAGES)
 }
 
 /// Whether a page's table is its own and not shared.

@@ -11,7 +11,7 @@ use hoist_x86::interpreter::{Interpreter, Stop};
 
 use crate::boot;
 use crate::kernel::{Kernel, say};
-use crate::mm::{AddressSpace, Prot};
+use crate::mm::{AddressSpace, Prot, frames};
 use crate::options::Options;
 use crate::process::End;
 use crate::signal::{Info, number};
@@ -99,6 +99,7 @@ fn finish() -> End {
     kernel(|k| {
         print_counts(k);
         k.process.mm.clear();
+        frames::reset();
         k.process.end.unwrap_or(End::Signal(number::SIGKILL))
     })
 }

@@ -19,7 +19,8 @@ a call that is not listed returns ENOSYS. `HOIST_TRACE=syscalls` (`hoist run --t
 /// Function → file, and what its documentation says after `Implements Linux syscall name(2)`.
 fn functions() -> BTreeMap<String, (String, String)> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/syscall");
-    let mut files: Vec<PathBuf> = std::fs::read_dir(dir).expect("the sources").map(|entry| entry.expect("an entry").path()).collect();
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(dir).expect("the sources").map(|entry| entry.expect("an entry").path()).collect();
     files.sort();
     let mut functions = BTreeMap::new();
     for file in files {

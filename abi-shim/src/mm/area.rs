@@ -4,6 +4,7 @@ use std::ops::BitOr;
 use std::rc::Rc;
 
 use super::file::FileMap;
+use super::frames::Owner;
 use crate::code_map;
 use crate::errno::Errno;
 
@@ -46,14 +47,6 @@ impl Backing {
             other => other.clone(),
         }
     }
-
-    /// Whether both are the same place of the same file.
-    pub fn same(&self, other: &Backing) -> bool {
-        match (self, other) {
-            (Backing::File { file: a, offset: x }, Backing::File { file: b, offset: y }) => x == y && a.same(b),
-            _ => false,
-        }
-    }
 }
 
 /// One area; its first address is its key in the map.
@@ -64,6 +57,8 @@ pub struct Area {
     pub prot: Prot,
     pub shared: bool,
     pub backing: Backing,
+    /// Whose its pages are, if not the process's own.
+    pub frames: Option<Rc<Owner>>,
     /// Was writable at some time, so its bytes may not be those of its backing.
     pub dirty: bool,
     /// Its pages are active in the code map.
@@ -71,6 +66,11 @@ pub struct Area {
 }
 
 impl Area {
+    /// A private one.
+    pub fn private(end: u64, prot: Prot, backing: Backing) -> Area {
+        Area { end, prot, shared: false, backing, frames: None, dirty: prot.has(Prot::WRITE), code: false }
+    }
+
     /// Tells the code map which lifted code is good here, after a change of protection or a new map.
     pub fn activate(&mut self, start: u64) {
         if self.code {
@@ -84,6 +84,13 @@ impl Area {
         for (from, to) in file.lifted(start, self.end, *offset) {
             code_map::activate(from, to);
             self.code = true;
+        }
+    }
+
+    /// Likewise after other processes had their turn: only pages that are not active any more change.
+    pub fn reactivate(&mut self, start: u64) {
+        if let (true, Backing::File { file, offset }) = (self.code, &self.backing) {
+            file.lifted(start, self.end, *offset).for_each(|(from, to)| code_map::activate(from, to));
         }
     }
 

@@ -29,8 +29,7 @@ impl AddressSpace {
             return false;
         }
         let prot = Prot::READ | Prot::WRITE;
-        let area = Area { end: new, prot, shared: false, backing: Backing::Heap, dirty: true, code: false };
-        if self.insert(old, area).is_err() {
+        if self.insert(old, Area::private(new, prot, Backing::Heap)).is_err() {
             return false;
         }
         // One area as long as the guest has not protected parts of it.

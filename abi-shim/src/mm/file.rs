@@ -7,7 +7,7 @@ use hoist_x86::manifest::Elf;
 use super::PAGE;
 use crate::code_map;
 use crate::errno::Errno;
-use crate::fs::inode::{InodeRef, same};
+use crate::fs::inode::{InodeRef, RomFile};
 use crate::fs::uio::{Piece, UserPieces};
 use crate::fs::{File, Location};
 
@@ -40,8 +40,14 @@ impl FileMap {
         self.elf.as_ref()
     }
 
-    pub fn same(&self, other: &FileMap) -> bool {
-        same(&self.inode, &other.inode)
+    /// Tells it from all other files as long as it is mapped.
+    pub fn identity(&self) -> usize {
+        Rc::as_ptr(&self.inode).cast::<()>().addr()
+    }
+
+    /// Where it lies in the ROM, if nobody has changed it.
+    pub fn rom(&self) -> Option<RomFile> {
+        self.inode.rom_file()
     }
 
     /// Where a map of its first `len` bytes belongs.

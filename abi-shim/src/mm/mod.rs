@@ -6,12 +6,14 @@
 //! Wasm protects nothing within its memory, so protections are only kept, and told in `/proc/self/maps`. What counts is
 //! execution: a map of a lifted file at its home, executable and never written to, makes its pages active in the [`code_map`].
 //!
-//! Invariant: memory that is not mapped and not *stale* is zero, so that fresh maps cost nothing.
+//! What lies in user memory when several processes have maps at the same addresses is the business of [`frames`].
 
 mod area;
 mod brk;
 mod file;
-mod ranges;
+mod fork;
+pub mod frames;
+mod place;
 mod remap;
 
 pub use area::{Area, Backing, Prot};
@@ -24,7 +26,7 @@ use hoist_x86::boundary::MMAP_MIN_ADDR;
 
 use crate::errno::Errno;
 use crate::{code_map, user};
-use ranges::Ranges;
+use frames::{Content, Owner, Source};
 
 /// Bytes of a page.
 pub const PAGE: u64 = 4096;
@@ -32,8 +34,9 @@ pub const PAGE: u64 = 4096;
 pub const TASK_SIZE: u64 = 1 << 32;
 /// Bytes of the stack, RLIMIT_STACK.
 pub const STACK_SIZE: u64 = 8 << 20;
-/// Addresses that brk(2) can grow into.
+/// Addresses that brk(2) can grow into: of the first process, and of those after it, which are many and can use mmap(2).
 const BRK_RESERVE: u64 = 256 << 20;
+const SMALL_BRK_RESERVE: u64 = 32 << 20;
 /// Addresses below the stack that stay free, so that a stack that overflows is seen before it writes over something else: the
 /// kernel looks whenever the Wasm stack is used up, and until then a guest's stack grows by a few MiB.
 const STACK_GUARD: u64 = 16 << 20;
@@ -56,8 +59,10 @@ pub enum Place {
 /// The maps of a process.
 pub struct AddressSpace {
     areas: BTreeMap<u64, Area>,
-    /// Not mapped now, but possibly not zero.
-    stale: Ranges,
+    /// Whose the private pages are.
+    own: Rc<Owner>,
+    /// The first address after all homes.
+    first_free: u64,
     /// Where the stack begins, which grows down to there.
     stack: u64,
     /// The first address of the heap, and the program break.
@@ -75,15 +80,29 @@ pub const fn page_up(value: u64) -> u64 {
 impl AddressSpace {
     /// Nothing is mapped; `first_free` is the first address after all homes.
     pub fn new(first_free: u32) -> AddressSpace {
-        let stack = page_up(u64::from(first_free.max(MMAP_MIN_ADDR))) + STACK_GUARD;
+        let first_free = page_up(u64::from(first_free.max(MMAP_MIN_ADDR)));
+        let own = Owner::new(Source::Zeros);
+        let (base, reserve) = place::territory(&own, first_free);
+        let stack = base + STACK_GUARD;
         let brk = stack + STACK_SIZE + STACK_GAP;
-        let mmap_base = brk + BRK_RESERVE;
-        AddressSpace { areas: BTreeMap::new(), stale: Ranges::default(), stack, brk_start: brk, brk, mmap_base }
+        let mmap_base = brk + reserve;
+        own.set_territory(base..mmap_base);
+        AddressSpace { areas: BTreeMap::new(), own, first_free, stack, brk_start: brk, brk, mmap_base }
+    }
+
+    /// Likewise for the program after this one.
+    pub fn anew(&self) -> AddressSpace {
+        AddressSpace::new(self.first_free as u32)
     }
 
     /// Unmaps everything: execve(2), exit(2). Shared maps of files are written back.
     pub fn clear(&mut self) {
-        self.remove(0, TASK_SIZE);
+        for (&start, area) in &self.areas {
+            // There is nobody who could be told that a file could not be written.
+            let _ = area.write_back(start, start, area.end);
+        }
+        self.areas.clear();
+        self.own = Owner::new(Source::Zeros);
         self.brk = self.brk_start;
     }
 
@@ -107,8 +126,7 @@ impl AddressSpace {
         if !self.is_free(self.stack, STACK_SIZE) {
             return Err(Errno::ENOMEM);
         }
-        let area = Area { end, prot: Prot::READ | Prot::WRITE, shared: false, backing: Backing::Stack, dirty: true, code: false };
-        self.insert(self.stack, area)?;
+        self.insert(self.stack, Area::private(end, Prot::READ | Prot::WRITE, Backing::Stack))?;
         Ok(end)
     }
 
@@ -130,8 +148,8 @@ impl AddressSpace {
     /// EINVAL, ENOMEM, EEXIST as the man page says.
     pub fn map_anonymous(&mut self, place: Place, len: u64, prot: Prot, shared: bool) -> Result<u64, Errno> {
         let (start, end) = self.place(place, len)?;
-        let dirty = prot.has(Prot::WRITE);
-        self.insert(start, Area { end, prot, shared, backing: Backing::Anonymous, dirty, code: false })?;
+        let frames = shared.then(|| Owner::new(Source::Zeros));
+        self.insert(start, Area { shared, frames, ..Area::private(end, prot, Backing::Anonymous) })?;
         self.merge(start);
         Ok(start)
     }
@@ -150,41 +168,47 @@ impl AddressSpace {
         offset: u64,
     ) -> Result<u64, Errno> {
         let place = match place {
-            Place::Hint(0) if !shared => {
-                file.home(offset, len).filter(|home| self.is_free(*home, len)).map_or(place, Place::Fixed)
-            }
+            Place::Hint(0) if shared => self.place_beside(file, offset, len).map_or(place, Place::Fixed),
+            Place::Hint(0) => file.home(offset, len).filter(|home| self.is_free(*home, len)).map_or(place, Place::Fixed),
             _ => place,
         };
-        let (start, end) = self.check(place, len)?;
+        let (start, end) = self.place(place, len)?;
+        self.back(start, end)?;
         let backing = Backing::File { file: file.clone(), offset };
-        // The dynamic linker maps a whole file, then its segments again over that; what is in place need not be read again.
-        let in_place = self.holds(start, end, &backing);
-        if !in_place {
-            self.place(place, len)?;
-        } else {
-            self.split(start);
-            self.split(end);
-            code_map::reset(start, end);
-            self.areas.remove(&start);
-        }
-        let dirty = prot.has(Prot::WRITE);
-        let mut area = Area { end, prot, shared, backing, dirty, code: false };
-        if !in_place {
-            self.back(start, end)?;
-            let loaded = page_up(file.load(start, end - start, offset).inspect_err(|_| self.stale.add(start, end))?);
-            self.make_zero((start + loaded).min(end), end);
-            self.stale.take(start, end);
+        let frames = match file.rom() {
+            _ if shared => Some(Owner::of_file(file, offset.wrapping_sub(start))),
+            Some(rom) => Some(Owner::of_rom(rom, offset.wrapping_sub(start))),
+            None => None,
+        };
+        let mut area = Area { shared, ..Area::private(end, prot, backing) };
+        match frames {
+            Some(rom) if area.dirty && !shared => self.load_own(&rom, start, end, file, offset)?,
+            Some(frames) => {
+                frames::enter(&frames, start, end, Content::Its)?;
+                area.frames = Some(frames);
+            }
+            None => self.load(start, end, file, offset)?,
         }
         area.activate(start);
         self.areas.insert(start, area);
         Ok(start)
     }
 
-    /// Whether exactly this part of a file lies there already, unchanged, in one area.
-    fn holds(&self, start: u64, end: u64, backing: &Backing) -> bool {
-        self.area_at(start).is_some_and(|(area_start, area)| {
-            !area.dirty && !area.shared && area.end >= end && area.backing.at(start - area_start).same(backing)
-        })
+    /// Makes private pages of a file. The dynamic linker maps a whole file, then its data again over that: what is in place need not be
+    /// read again.
+    fn load_own(&self, rom: &Owner, start: u64, end: u64, file: &FileMap, offset: u64) -> Result<(), Errno> {
+        match frames::hand_over(rom, &self.own, start, end) {
+            true => Ok(()),
+            false => self.load(start, end, file, offset),
+        }
+    }
+
+    /// Reads a file into private pages.
+    fn load(&self, start: u64, end: u64, file: &FileMap, offset: u64) -> Result<(), Errno> {
+        frames::enter(&self.own, start, end, Content::Any)?;
+        let loaded = file.load(start, end - start, offset).inspect_err(|_| frames::leave(&self.own, start, end))?;
+        let loaded = page_up(loaded).min(end - start);
+        user::clear(start + loaded, end - start - loaded)
     }
 
     /// munmap(2).
@@ -219,7 +243,19 @@ impl AddressSpace {
         self.split(end);
         for (&start, area) in self.areas.range_mut(addr..end) {
             area.prot = prot;
-            area.dirty |= prot.has(Prot::WRITE);
+            if prot.has(Prot::WRITE) && !area.dirty {
+                area.dirty = true;
+                // From now on it is not what the file has.
+                if let Some(rom) = area.frames.take_if(|_| !area.shared)
+                    && !frames::hand_over(&rom, &self.own, start, area.end)
+                {
+                    frames::enter(&rom, start, area.end, Content::Its)?;
+                    frames::hand_over(&rom, &self.own, start, area.end);
+                }
+            }
+            if prot != Prot::NONE {
+                frames::enter(area.frames.as_ref().unwrap_or(&self.own), start, area.end, Content::Its)?;
+            }
             area.activate(start);
         }
         self.merge(addr);
@@ -242,11 +278,13 @@ impl AddressSpace {
             if !area.dirty || area.shared {
                 continue;
             }
-            user::clear(start, area.end - start)?;
+            frames::leave(&self.own, start, area.end);
+            if area.prot != Prot::NONE {
+                frames::enter(&self.own, start, area.end, Content::Zeros)?;
+            }
             if let Backing::File { file, offset } = &area.backing {
                 file.load(start, area.end - start, *offset)?;
             }
-            area.dirty = area.prot.has(Prot::WRITE);
         }
         let mapped = self.is_mapped(addr, end);
         self.merge(addr);
@@ -333,26 +371,6 @@ impl AddressSpace {
         self.overlapping(start, start.saturating_add(len)).next().is_none()
     }
 
-    /// The lowest gap of the mmap area that is large enough.
-    fn find_free(&self, len: u64) -> Option<u64> {
-        let mut at = self.mmap_base;
-        for (start, area) in self.overlapping(self.mmap_base, TASK_SIZE) {
-            if start >= at + len {
-                break;
-            }
-            at = at.max(area.end);
-        }
-        (at + len <= TASK_SIZE).then_some(at)
-    }
-
-    /// A free range of the mmap area: where an ELF file without a home goes.
-    ///
-    /// # Errors
-    /// ENOMEM.
-    pub fn reserve(&self, len: u64) -> Result<u64, Errno> {
-        self.find_free(page_up(len)).ok_or(Errno::ENOMEM)
-    }
-
     // ---- Areas
 
     /// Makes sure that the memory behind a range exists.
@@ -366,18 +384,10 @@ impl AddressSpace {
         // Programs reserve far more than they use; memory comes when it becomes accessible.
         if area.prot != Prot::NONE {
             self.back(start, area.end)?;
+            frames::enter(area.frames.as_ref().unwrap_or(&self.own), start, area.end, Content::Zeros)?;
         }
-        self.make_zero(start, area.end);
         self.areas.insert(start, area);
         Ok(())
-    }
-
-    /// Clears what is left of former maps.
-    fn make_zero(&mut self, start: u64, end: u64) {
-        for (start, end) in self.stale.take(start, end) {
-            // It was mapped once, so it exists.
-            let _ = user::clear(start, end - start);
-        }
     }
 
     /// Removes all areas, and parts of areas, in a range.
@@ -392,8 +402,8 @@ impl AddressSpace {
             if area.code {
                 code_map::reset(start, area.end);
             }
-            if area.dirty || !matches!(area.backing, Backing::Anonymous) {
-                self.stale.add(start, area.end);
+            if area.frames.is_none() {
+                frames::leave(&self.own, start, area.end);
             }
         }
     }

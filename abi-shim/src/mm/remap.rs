@@ -1,5 +1,6 @@
 //! mremap(2).
 
+use super::frames::{self, Content, Owner, Source};
 use super::{AddressSpace, Area, Backing, PAGE, Place, page_up};
 use crate::errno::Errno;
 use crate::user;
@@ -63,7 +64,7 @@ impl AddressSpace {
     fn extend(&mut self, start: u64, mut area: Area) -> Result<(), Errno> {
         let end = area.end;
         self.back(start, end)?;
-        self.make_zero(start, end);
+        frames::enter(area.frames.as_ref().unwrap_or(&self.own), start, end, Content::Zeros)?;
         if let Backing::File { file, offset } = &area.backing {
             file.load(start, end - start, *offset)?;
         }
@@ -84,6 +85,9 @@ impl AddressSpace {
 
     fn relocate(&mut self, old: u64, old_len: u64, new_len: u64, area: Area, place: Place, unmap: bool) -> Result<u64, Errno> {
         let (to, end) = self.place(place, new_len)?;
+        // What another process maps stays where it is, and what moves is no longer the same.
+        let frames = area.shared.then(|| Owner::new(Source::Zeros));
+        let area = Area { frames, ..area };
         let kept = old_len.min(new_len);
         if new_len > old_len {
             let tail = Area { end, backing: area.backing.at(old_len), code: false, ..area.clone() };
@@ -91,7 +95,7 @@ impl AddressSpace {
         }
         self.back(to, to + kept)?;
         self.back(old, old + kept)?;
-        self.stale.take(to, to + kept);
+        frames::enter(area.frames.as_ref().unwrap_or(&self.own), to, to + kept, Content::Any)?;
         user::copy_within(to, old, kept)?;
         let mut moved = Area { end: to + kept, code: false, ..area };
         moved.activate(to);
@@ -105,6 +109,9 @@ impl AddressSpace {
         if let Some(left) = self.areas.get_mut(&old) {
             left.shared = false;
             left.dirty = true;
+            if left.frames.take().is_some() {
+                frames::enter(&self.own, old, old + old_len, Content::Zeros)?;
+            }
         }
         if unmap {
             self.remove(old, old + old_len);

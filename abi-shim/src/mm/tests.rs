@@ -8,6 +8,7 @@ const BASE: u32 = 0x40_0000;
 fn space() -> AddressSpace {
     machine::install(vec![], vec![]);
     code_map::reset(0, TASK_SIZE);
+    frames::reset();
     AddressSpace::new(BASE)
 }
 

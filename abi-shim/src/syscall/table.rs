@@ -2,12 +2,12 @@
 //!
 //! `row!(0, sys_read, [Fd, Buf, Size])`: number, function, and for strace's notation the kinds of its arguments.
 
+use super::Row;
 use super::strace::Arg::*;
 use super::strace::flags;
-use super::Row;
 use super::{attr::*, copy::*, dir::*, epoll::*, fd::*, ioctl::*, link::*, mount::*, open::*, pipe::*, poll::*};
-use super::{read_write::*, socket::*, stat::*, timerfd::*, xattr::*};
 use super::{memory::*, process::*, signal::*, system::*, thread::*, time::*};
+use super::{read_write::*, socket::*, stat::*, timerfd::*, xattr::*};
 
 macro_rules! row {
     ($number:literal, $function:ident, [$($arg:expr),*]) => {

@@ -65,11 +65,8 @@ pub fn root(processes: Rc<Processes>, clock: Clock, root: Location) -> InodeRef 
 }
 
 /// Symlinks in the root.
-const LINKS: [(&str, Link); 3] = [
-    ("self", Link::ToSelf),
-    ("thread-self", Link::ThreadSelf),
-    ("mounts", Link::Fixed("self/mounts")),
-];
+const LINKS: [(&str, Link); 3] =
+    [("self", Link::ToSelf), ("thread-self", Link::ThreadSelf), ("mounts", Link::Fixed("self/mounts"))];
 
 /// The directories and links of a process.
 fn process_nodes(pid: i32) -> [(&'static str, Node); 6] {
@@ -105,7 +102,9 @@ impl Node {
     /// The process whose file it is.
     fn process(&self) -> Option<i32> {
         match *self {
-            Node::Process(pid) | Node::Tasks(pid) | Node::Task(pid) | Node::Fds(pid) | Node::FdInfos(pid) | Node::Fd(pid, _) => Some(pid),
+            Node::Process(pid) | Node::Tasks(pid) | Node::Task(pid) | Node::Fds(pid) | Node::FdInfos(pid) | Node::Fd(pid, _) => {
+                Some(pid)
+            }
             Node::Exe(pid) | Node::Cwd(pid) | Node::RootLink(pid) => Some(pid),
             Node::Text(Text::Process(pid, _) | Text::FdInfo(pid, _), _) => Some(pid),
             _ => None,
