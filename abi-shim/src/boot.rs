@@ -97,16 +97,19 @@ pub fn boot(options: Options) -> Result<Kernel, BootError> {
     let mut k = Kernel {
         vfs,
         process,
-        task: Task::new(1),
+        processes: Default::default(),
+        task: Task::new(1, 1),
         others: Default::default(),
         next_tid: 2,
+        end: None,
+        next_timer: None,
+        turn_began: 0,
         activity: 0,
         turn: 0,
         hostname: hostname.into_bytes(),
         booted: now,
         slept: 0,
         trace: options.trace_syscalls,
-        said_no_processes: false,
     };
     start(&mut k, argv, env)?;
     Ok(k)

@@ -98,9 +98,9 @@ fn dispatch() {
 fn finish() -> End {
     kernel(|k| {
         print_counts(k);
-        k.process.mm.clear();
+        k.process.mm.borrow_mut().clear();
         frames::reset();
-        k.process.end.unwrap_or(End::Signal(number::SIGKILL))
+        k.end.unwrap_or(End::Signal(number::SIGKILL))
     })
 }
 
@@ -151,7 +151,7 @@ fn segmentation_fault(pc: u32) -> u32 {
     const SEGV_MAPERR: i32 = 1;
     const SEGV_ACCERR: i32 = 2;
     kernel(|k| {
-        let code = if k.process.mm.area_at(pc.into()).is_some() { SEGV_ACCERR } else { SEGV_MAPERR };
+        let code = if k.process.mm.borrow().area_at(pc.into()).is_some() { SEGV_ACCERR } else { SEGV_MAPERR };
         k.exception(pc, Info { signal: number::SIGSEGV, code, errno: 0, words: [pc.into(), 0] })
     })
 }
@@ -161,10 +161,10 @@ fn segmentation_fault(pc: u32) -> u32 {
 /// Interprets from `pc` until lifted code is reached or the task cannot go on there.
 pub fn interpret(mut pc: u32) -> u32 {
     loop {
-        let stop = kernel(|k| interpret_blocks(&k.process.mm, pc));
+        let stop = kernel(|k| interpret_blocks(&k.process.mm.borrow(), pc));
         match stop {
             Stop::At(pc) if code_map::is_lifted(pc) => return pc,
-            Stop::At(at) if kernel(|k| is_executable(&k.process.mm, at)) => match kernel(|k| k.look_after(at)) {
+            Stop::At(at) if kernel(|k| is_executable(&k.process.mm.borrow(), at)) => match kernel(|k| k.look_after(at)) {
                 next if next == at => pc = at,
                 next => return next,
             },
@@ -234,6 +234,8 @@ fn print_counts(k: &Kernel) {
     let stats = INTERPRETER.with_borrow(|interpreter| interpreter.stats);
     let (total, instructions, translated) = (stats.blocks, stats.instructions, stats.translated);
     say(&format!("hoist: interpreted {total} blocks, {instructions} instructions; translated {translated} blocks"));
+    let frames::Stats { switches, swapped, forked } = frames::stats();
+    say(&format!("hoist: {switches} switches between address spaces, {swapped} bytes swapped; {forked} bytes copied by fork"));
     let mut order: Vec<(u32, u64)> = blocks.into_iter().collect();
     order.sort_by_key(|&(pc, count)| (std::cmp::Reverse(count), pc));
     for (pc, count) in order.into_iter().take(SHOWN) {
@@ -243,7 +245,8 @@ fn print_counts(k: &Kernel) {
 
 /// The file that a pc lies in, and where.
 fn place(k: &Kernel, pc: u32) -> String {
-    let area = k.process.mm.area_at(pc.into());
+    let mm = k.process.mm.borrow();
+    let area = mm.area_at(pc.into());
     let file = area.and_then(|(start, area)| Some((area.file()?, u64::from(pc) - start)));
     let Some(((file, offset), within)) = file else { return String::new() };
     let path = file.location().path(&k.process.fs.borrow().root).bytes;

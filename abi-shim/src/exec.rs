@@ -87,14 +87,15 @@ pub fn execve(k: &mut Kernel, request: Request) -> Result<(), ExecError> {
 
 /// Loads the program in the place of the one before.
 fn become_program(k: &mut Kernel, program: &Program, mut start: Start) -> Result<(), ExecError> {
-    let process = &mut k.process;
-    process.mm.clear();
-    let main = load(&mut process.mm, &program.location, &program.elf)?;
-    let linker = program.interpreter.as_ref().map(|(location, elf)| load(&mut process.mm, location, elf)).transpose()?;
-    let stack_top = process.mm.map_stack()?;
+    k.end_other_tasks();
+    k.renew_memory();
+    let mut mm = k.process.mm.borrow_mut();
+    let main = load(&mut mm, &program.location, &program.elf)?;
+    let linker = program.interpreter.as_ref().map(|(location, elf)| load(&mut mm, location, elf)).transpose()?;
+    let stack_top = mm.map_stack()?;
+    drop(mm);
     k.process.become_program(&program.location);
     k.task.name = short_name(&start.execfn);
-    k.end_other_tasks();
     k.task.become_program();
     set_ids(k, &program.location)?;
 

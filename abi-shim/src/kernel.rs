@@ -1,7 +1,7 @@
 //! The kernel: everything it keeps. How a system call goes through it is in [`crate::sched`].
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use hoist_x86::boundary::PC_RESCHEDULE;
@@ -15,19 +15,28 @@ use crate::fs::{Cred, FdTable, File, Vfs};
 use crate::process::{End, Process};
 use crate::signal::{self, Info, Interrupted, number};
 use crate::syscall;
-use crate::task::{State, Task};
+use crate::task::{For, State, Task};
 use crate::wasi::{self, Event, Nanos, Output};
 
-/// The state of the machine. There is one process.
+/// The state of the machine.
 pub struct Kernel {
     pub vfs: Rc<Vfs>,
+    /// The process of the task at work, whose memory is the user memory.
     pub process: Process,
+    /// The others, by number; also those that ended and that nobody has waited for.
+    pub processes: BTreeMap<i32, Process>,
     /// The task at work, whose registers are in the machine.
     pub task: Task,
     /// The others, in the order in which they get their turn.
     pub others: VecDeque<Task>,
-    /// The number that the next task gets.
+    /// The number that the next task or process gets.
     pub next_tid: i32,
+    /// How process 1 ended, and with it everything.
+    pub end: Option<End>,
+    /// When the first timer of a process goes off.
+    pub next_timer: Option<Nanos>,
+    /// When the current process got its turn: [`Kernel::uptime`].
+    pub turn_began: Nanos,
     /// System calls that were finished: what a task waits for may have happened when this has grown.
     pub activity: u64,
     /// System calls until another task gets its turn.
@@ -40,8 +49,6 @@ pub struct Kernel {
     pub slept: Nanos,
     /// HOIST_TRACE=syscalls.
     pub trace: bool,
-    /// The user has been told that there are no new processes.
-    pub said_no_processes: bool,
 }
 
 impl Kernel {
@@ -50,9 +57,18 @@ impl Kernel {
         self.trace_signal(info.signal, pc);
         signal::force(self, info);
         let now = signal::deliver(self, pc, Interrupted::No);
+        self.or_reschedule(now)
+    }
+
+    /// Where the current task goes on: at `pc`, unless it cannot now.
+    pub fn or_reschedule(&mut self, pc: u32) -> u32 {
         match self.task.state {
             State::Ended => PC_RESCHEDULE,
-            _ => now,
+            _ if self.process.stopped.is_some() => {
+                self.task.go_on_at(pc);
+                PC_RESCHEDULE
+            }
+            _ => pc,
         }
     }
 
@@ -85,37 +101,71 @@ impl Kernel {
 
     /// A write to a pipe that nobody reads.
     pub fn raise_sigpipe(&mut self) {
+        let info = self.info_of_sender(number::SIGPIPE, Info::SI_USER);
+        signal::send_to(self, self.task.tid, info);
+    }
+
+    /// A signal from the current process.
+    pub fn info_of_sender(&self, signal: u8, code: i32) -> Info {
         let (pid, uid) = (self.process.pid as u64, u64::from(self.process.cred.uid.real));
-        signal::send(self, Info { signal: number::SIGPIPE, code: Info::SI_USER, words: [pid | uid << 32, 0], errno: 0 });
+        Info { signal, code, errno: 0, words: [pid | uid << 32, 0] }
     }
 
     /// For a call that cannot go on before a file is ready; `events` are those of poll(2).
     pub fn wait_for_file(&mut self, file: &Rc<File>, events: u32) -> Errno {
-        let events = host_events(file, events);
-        self.block(&events, file.deadline())
+        let host = host_events(file, events);
+        self.block(&host, file.deadline(), For::Files(vec![(file.clone(), events)]))
     }
 
     // ---- Time
 
     /// CPU time since boot.
-    pub fn cpu_time(&self) -> Nanos {
+    pub fn busy_time(&self) -> Nanos {
         wasi::clock::monotonic().saturating_sub(self.booted).saturating_sub(self.slept)
     }
 
-    // ---- Ending
+    /// CPU time of the current process.
+    pub fn cpu_time(&self) -> Nanos {
+        self.process.cpu_time + self.busy_time().saturating_sub(self.turn_began)
+    }
 
-    /// Ends the process with all its tasks.
-    pub fn exit(&mut self, end: End) {
-        if self.process.end.is_some() {
-            return;
-        }
-        self.process.end = Some(end);
-        self.task.state = State::Ended;
-        self.others.clear();
-        self.process.files = Rc::default();
-        if let (true, End::Signal(signal)) = (self.trace, end) {
-            self.say(&format!("+++ killed by {} +++", signal_name(signal)));
-        }
+    // ---- Processes and tasks
+
+    /// All processes, those among them that ended and that nobody has waited for.
+    pub fn all_processes(&self) -> impl Iterator<Item = &Process> {
+        std::iter::once(&self.process).chain(self.processes.values())
+    }
+
+    pub fn all_processes_mut(&mut self) -> impl Iterator<Item = &mut Process> {
+        std::iter::once(&mut self.process).chain(self.processes.values_mut())
+    }
+
+    pub fn process(&self, pid: i32) -> Option<&Process> {
+        if pid == self.process.pid { Some(&self.process) } else { self.processes.get(&pid) }
+    }
+
+    pub fn process_mut(&mut self, pid: i32) -> Option<&mut Process> {
+        if pid == self.process.pid { Some(&mut self.process) } else { self.processes.get_mut(&pid) }
+    }
+
+    /// All tasks.
+    pub fn tasks(&self) -> impl Iterator<Item = &Task> {
+        std::iter::once(&self.task).filter(|task| task.state != State::Ended).chain(&self.others)
+    }
+
+    pub fn tasks_mut(&mut self) -> impl Iterator<Item = &mut Task> {
+        std::iter::once(&mut self.task).filter(|task| task.state != State::Ended).chain(&mut self.others)
+    }
+
+    /// The task with a number.
+    pub fn task_mut(&mut self, tid: i32) -> Option<&mut Task> {
+        self.tasks_mut().find(|task| task.tid == tid)
+    }
+
+    /// Whether a signal waits that would interrupt a task's call.
+    pub fn is_signal_due(&self, task: &Task) -> bool {
+        let shared = self.process(task.pid).map_or(0, |process| process.pending.set.0);
+        (task.pending.set.0 | shared) & !task.blocked.0 != 0
     }
 
     /// Writes a line of the kernel's own to standard error.

@@ -7,6 +7,7 @@
 //! | [`kernel`], [`process`], [`task`] | the state |
 //! | [`sched`] | the way of a system call through the kernel; which task runs |
 //! | [`syscall`] | the calls: a table, and a file a family |
+//! | [`fork`], [`exit`] | how processes begin and end |
 //! | [`exec`], [`elf`], [`stack`] | execve(2) |
 //! | [`mm`], [`code_map`] | the address space; which lifted code is good where |
 //! | [`signal`], [`cred`], [`limits`] | what their names say |
@@ -25,6 +26,8 @@ pub mod elf;
 pub mod entry;
 pub mod errno;
 pub mod exec;
+pub mod exit;
+pub mod fork;
 pub mod fs;
 pub mod kernel;
 pub mod limits;

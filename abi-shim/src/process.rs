@@ -8,7 +8,7 @@ use crate::fs::boot::FsInfo;
 use crate::fs::{FdTable, Location};
 use crate::limits::Limits;
 use crate::mm::AddressSpace;
-use crate::signal::Actions;
+use crate::signal::{Actions, Pending};
 use crate::wasi::Nanos;
 
 /// How a process ended.
@@ -28,6 +28,14 @@ impl End {
             End::Signal(signal) => 128 + u32::from(signal),
         }
     }
+}
+
+/// What a parent can learn of a child that has not ended: wait4(2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// By this signal.
+    Stopped(u8),
+    Continued,
 }
 
 /// ITIMER_REAL of setitimer(2).
@@ -50,10 +58,34 @@ pub struct Process {
     pub files: Rc<RefCell<FdTable>>,
     /// Root, working directory, umask; shared after clone(2) with CLONE_FS.
     pub fs: Rc<RefCell<FsInfo>>,
-    pub mm: AddressSpace,
+    /// Shared after clone(2) with CLONE_VM.
+    pub mm: Rc<RefCell<AddressSpace>>,
     pub actions: Actions,
+    /// Signals that any of its tasks may take.
+    pub pending: Pending,
+    /// What its parent gets when it ends; 0: nothing.
+    pub exit_signal: u8,
+    /// Its tasks do not run: it was stopped by this signal.
+    pub stopped: Option<u8>,
+    /// What of that the parent has not been told by wait4(2).
+    pub change: Option<Change>,
+    /// Counts what happened to its children.
+    pub child_news: u64,
+    /// Its parent waits until it has memory of its own, or none: vfork(2).
+    pub is_borrower: bool,
+    /// PR_SET_CHILD_SUBREAPER of prctl(2): its descendants' children become its own, not those of process 1.
+    pub is_subreaper: bool,
+    /// It has executed a program since it was made.
+    pub has_executed: bool,
+    /// Nobody will wait for it.
+    pub is_reaped: bool,
+    /// CPU time that it used in the turns that are over, and what children used that were waited for.
+    pub cpu_time: Nanos,
+    pub children_cpu_time: Nanos,
     pub limits: Limits,
     pub timer: RealTimer,
+    /// Its first task's name, when that has ended.
+    pub name: Vec<u8>,
     /// The program's file.
     pub exe: Option<Location>,
     /// First address and length of the strings that `/proc/self/cmdline` shows.
@@ -82,10 +114,22 @@ impl Process {
             cred,
             files: Rc::new(RefCell::new(files)),
             fs: Rc::new(RefCell::new(fs)),
-            mm,
+            mm: Rc::new(RefCell::new(mm)),
             actions: Actions::default(),
+            pending: Pending::default(),
+            exit_signal: 0,
+            stopped: None,
+            change: None,
+            child_news: 0,
+            is_borrower: false,
+            is_subreaper: false,
+            has_executed: false,
+            is_reaped: false,
+            cpu_time: 0,
+            children_cpu_time: 0,
             limits: Limits::default(),
             timer: RealTimer::default(),
+            name: Vec::new(),
             exe: None,
             arguments: (0, 0),
             environment: (0, 0),
@@ -99,6 +143,39 @@ impl Process {
         }
     }
 
+    /// A child as fork(2) makes it, with memory that is given.
+    pub fn fork(&self, pid: i32, mm: Rc<RefCell<AddressSpace>>) -> Process {
+        let files = Rc::new(RefCell::new(self.files.borrow().clone()));
+        let fs = Rc::new(RefCell::new(self.fs.borrow().clone()));
+        Process {
+            pid,
+            parent: self.pid,
+            cred: self.cred.clone(),
+            files,
+            fs,
+            mm,
+            actions: self.actions.clone(),
+            limits: self.limits.clone(),
+            name: Vec::new(),
+            exe: self.exe.clone(),
+            pending: Pending::default(),
+            exit_signal: 0,
+            stopped: None,
+            change: None,
+            child_news: 0,
+            is_borrower: false,
+            is_subreaper: false,
+            has_executed: false,
+            is_reaped: false,
+            cpu_time: 0,
+            children_cpu_time: 0,
+            timer: RealTimer::default(),
+            started: crate::wasi::clock::monotonic(),
+            end: None,
+            ..*self
+        }
+    }
+
     /// What execve(2) changes besides memory and registers.
     pub fn become_program(&mut self, exe: &Location) {
         // A table that other processes share stays theirs.
@@ -107,6 +184,7 @@ impl Process {
         self.files = Rc::new(RefCell::new(files));
         self.actions.become_program();
         self.exe = Some(exe.clone());
+        self.has_executed = true;
         self.keep_caps = false;
     }
 }

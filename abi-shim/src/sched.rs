@@ -3,23 +3,29 @@
 //! Tasks are green: one runs until a call of its waits, it yields, or it has had its turn; the kernel looks at nothing but system calls for
 //! that. A call that waits leaves its task in [`State::Waiting`] and drains the Wasm stack; the dispatcher then asks [`Kernel::resume`]
 //! which task goes on, and where. With one task all of this is a loop around the wait in the host's poll.
+//!
+//! Whether a task is ready is known without its process's memory ([`crate::task::For`]), since bringing that in may cost a swap.
+
+use std::rc::Rc;
 
 use crate::cpu;
 use crate::errno::{Errno, SysResult, to_rax};
+use crate::fs::types::poll;
 use crate::kernel::{Kernel, signal_name};
-use crate::process::End;
+use crate::mm::frames;
+use crate::process::{End, Process};
 use crate::signal::{self, Info, Interrupted, number};
 use crate::syscall::{self, strace};
-use crate::task::{State, Task, Wait};
+use crate::task::{For, State, Task, Wait};
 use crate::user;
 use crate::wasi::{self, Event, Nanos};
 use hoist_x86::boundary::PC_RESCHEDULE;
-use hoist_x86::state::CpuState;
 
-/// System calls of a task before another gets its turn.
+/// System calls of a task before another of its process gets its turn, and before another process does, whose memory may have to come in.
 const TURN: u32 = 128;
-/// RLIMIT_NPROC would be larger, but each task has a stack in the 4 GiB.
-const MAX_TASKS: usize = 4096;
+const PROCESS_TURN: u32 = 1024;
+/// Bytes of the syscall instruction.
+const SYSCALL: u32 = 2;
 
 impl Kernel {
     /// Performs the system call that the registers hold and writes its result. `next` is the pc after it; the result is where to go on,
@@ -38,7 +44,10 @@ impl Kernel {
         let args = cpu::arguments();
         let mut interrupted = Interrupted::No;
         let result = loop {
-            if again && self.task.is_signal_due() {
+            if again && self.is_interrupted(&self.task) {
+                if self.task.done > 0 {
+                    break Ok(self.task.done as u64);
+                }
                 interrupted = Interrupted::Call { number };
                 break Err(Errno::EINTR);
             }
@@ -53,8 +62,8 @@ impl Kernel {
             }
             self.sleep();
             self.run_timers();
-            if self.task.state != State::Running {
-                break Err(Errno::EINTR);
+            if self.end.is_some() {
+                return PC_RESCHEDULE;
             }
             again = true;
         };
@@ -81,13 +90,19 @@ impl Kernel {
         let elsewhere = self.task.state == State::Elsewhere;
         let mut pc = if elsewhere { self.task.pc } else { self.task.next };
         let expected = if elsewhere { PC_RESCHEDULE } else { pc };
-        if self.task.is_signal_due() || self.task.saved_blocked.is_some() {
+        if self.is_signal_due(&self.task) || self.task.saved_blocked.is_some() {
+            let before = pc;
             pc = signal::deliver(self, pc, interrupted);
             if self.task.state == State::Ended {
                 return PC_RESCHEDULE;
             }
+            // A signal without a handler does not interrupt: the call is made again.
+            if let (Interrupted::Call { number }, true) = (interrupted, pc == before) {
+                cpu::set_register(cpu::RAX, number);
+                pc = pc.wrapping_sub(SYSCALL);
+            }
         }
-        if pc == expected && !self.is_turn_over() {
+        if pc == expected && self.process.stopped.is_none() && !self.is_turn_over() {
             return pc;
         }
         self.task.go_on_at(pc);
@@ -99,62 +114,59 @@ impl Kernel {
     pub fn look_after(&mut self, pc: u32) -> u32 {
         const SEGV_MAPERR: i32 = 1;
         let rsp = cpu::get_register(cpu::RSP);
-        if self.process.mm.is_stack_overflow(rsp) {
+        let overflow = self.process.mm.borrow().is_stack_overflow(rsp);
+        if overflow {
             return self.exception(pc, Info { signal: number::SIGSEGV, code: SEGV_MAPERR, errno: 0, words: [rsp, 0] });
         }
         self.run_timers();
-        if !self.task.is_signal_due() {
+        if !self.is_signal_due(&self.task) {
             return pc;
         }
         let now = signal::deliver(self, pc, Interrupted::No);
-        if self.task.state == State::Ended { PC_RESCHEDULE } else { now }
+        self.or_reschedule(now)
     }
 
     // ---- Waiting
 
-    /// For a call that cannot go on: it is made again when one of the events has come, or the time, or another task has done something;
-    /// see [`crate::syscall`].
-    pub fn block(&mut self, events: &[Event], deadline: Option<Nanos>) -> Errno {
-        self.task.wait = Wait { events: events.to_vec(), deadline, futex: None };
+    /// For a call that cannot go on: it is made again when one of the host's events has come, or the time, or what else it waits for; see
+    /// [`crate::syscall`].
+    pub fn block(&mut self, events: &[Event], deadline: Option<Nanos>, what: For) -> Errno {
+        self.task.wait = Wait { events: events.to_vec(), deadline, what };
         Errno::ERESTARTSYS
     }
 
     /// As [`Kernel::block`], for something that only the guest itself could bring about.
-    pub fn block_forever(&mut self) -> Errno {
-        self.block(&[], None)
-    }
-
-    /// As [`Kernel::block`], until [`Kernel::wake`] names this futex and one of these bits.
-    pub fn block_on_futex(&mut self, addr: u64, bits: u32, deadline: Option<Nanos>) -> Errno {
-        self.task.wait = Wait { events: Vec::new(), deadline, futex: Some((addr, bits)) };
-        Errno::ERESTARTSYS
+    pub fn block_forever(&mut self, what: For) -> Errno {
+        self.block(&[], None, what)
     }
 
     /// Wakes at most `count` tasks that wait for a futex; how many there were.
-    pub fn wake(&mut self, addr: u64, bits: u32, count: usize) -> usize {
+    pub fn wake(&mut self, futex: (u32, u64), bits: u32, count: usize) -> usize {
         let waits = |task: &Task| {
-            let futex = task.wait.futex.is_some_and(|(its, for_bits)| its == addr && for_bits & bits != 0);
-            task.state == State::Waiting && !task.woken && futex
+            let for_it = matches!(task.wait.what, For::Futex(its, for_bits) if its == futex && for_bits & bits != 0);
+            task.state == State::Waiting && !task.woken && for_it
         };
         let waiting = self.others.iter_mut().filter(|task| waits(task)).take(count);
         waiting.map(|task| task.woken = true).count()
     }
 
     /// Makes at most `count` tasks that wait for one futex wait for another; how many there were.
-    pub fn requeue(&mut self, from: u64, to: u64, count: usize) -> usize {
+    pub fn requeue(&mut self, from: (u32, u64), to: (u32, u64), count: usize) -> usize {
         let waiting = self.others.iter_mut().filter(|task| task.state == State::Waiting && !task.woken);
-        let futexes = waiting.filter_map(|task| task.wait.futex.as_mut()).filter(|(addr, _)| *addr == from).take(count);
-        futexes.map(|(addr, _)| *addr = to).count()
+        let futexes = waiting.filter_map(|task| match &mut task.wait.what {
+            For::Futex(futex, _) if *futex == from => Some(futex),
+            _ => None,
+        });
+        futexes.take(count).map(|futex| *futex = to).count()
     }
 
     /// Sleeps until any task may be able to go on.
     fn sleep(&mut self) {
-        let tasks = || std::iter::once(&self.task).chain(&self.others).filter(|task| task.state != State::Ended);
-        let events: Vec<Event> = tasks().flat_map(|task| task.wait.events.iter().copied()).collect();
-        let deadline = tasks().filter_map(|task| task.wait.deadline).chain(self.process.timer.next).min();
+        let events: Vec<Event> = self.tasks().flat_map(|task| task.wait.events.iter().copied()).collect();
+        let deadline = self.tasks().filter_map(|task| task.wait.deadline).chain(self.next_timer).min();
         if events.is_empty() && deadline.is_none() {
             self.say("hoist: deadlock: every task waits for something that only a task could do; the process is killed");
-            self.exit(End::Signal(number::SIGKILL));
+            self.end = Some(End::Signal(number::SIGKILL));
             return;
         }
         let start = wasi::clock::monotonic();
@@ -162,24 +174,39 @@ impl Kernel {
         self.slept += wasi::clock::monotonic().saturating_sub(start);
     }
 
-    /// Sends SIGALRM if its time has come.
+    /// Sets the timer of the current process; `next`: when it goes off.
+    pub fn set_timer(&mut self, next: Option<Nanos>, interval: Nanos) {
+        self.process.timer = crate::process::RealTimer { next, interval };
+        self.next_timer = self.all_processes().filter_map(|process| process.timer.next).min();
+    }
+
+    /// Sends SIGALRM to the processes whose time has come.
     fn run_timers(&mut self) {
-        let Some(next) = self.process.timer.next else { return };
+        let Some(next) = self.next_timer else { return };
         let now = wasi::clock::monotonic();
         if now < next {
             return;
         }
-        let interval = self.process.timer.interval;
-        self.process.timer.next = (interval != 0).then(|| now.max(next) + interval);
-        signal::send(self, Info { signal: number::SIGALRM, code: Info::SI_KERNEL, ..Info::default() });
+        let mut due = Vec::new();
+        for process in self.all_processes_mut() {
+            let timer = &mut process.timer;
+            if let Some(next) = timer.next.filter(|&next| now >= next) {
+                timer.next = (timer.interval != 0).then(|| now.max(next) + timer.interval);
+                due.push(process.pid);
+            }
+        }
+        self.next_timer = self.all_processes().filter_map(|process| process.timer.next).min();
+        for pid in due {
+            signal::send(self, pid, Info { signal: number::SIGALRM, code: Info::SI_KERNEL, ..Info::default() });
+        }
     }
 
     // ---- Tasks
 
-    /// Which task goes on after [`PC_RESCHEDULE`], and where; `None` when the process has ended.
+    /// Which task goes on after [`PC_RESCHEDULE`], and where; `None` when everything has ended.
     pub fn resume(&mut self) -> Option<u32> {
         loop {
-            if self.process.end.is_some() {
+            if self.end.is_some() {
                 return None;
             }
             let over = self.is_turn_over();
@@ -190,19 +217,22 @@ impl Kernel {
                     self.run_timers();
                 }
             }
+            if !self.is_ready(&self.task) {
+                continue;
+            }
             match self.task.state {
                 State::Running | State::Elsewhere => {
                     self.task.state = State::Running;
                     return Some(self.task.pc);
                 }
-                State::Waiting if self.is_ready(&self.task) => {
+                State::Waiting => {
                     self.task.state = State::Running;
                     match self.perform(true) {
                         PC_RESCHEDULE => {}
                         pc => return Some(pc),
                     }
                 }
-                State::Waiting | State::Ended => {}
+                State::Ended => {}
             }
         }
     }
@@ -213,24 +243,49 @@ impl Kernel {
             return false;
         }
         self.turn += 1;
-        self.turn > TURN
+        self.turn > if self.others.iter().any(|task| task.pid == self.task.pid) { TURN } else { PROCESS_TURN }
     }
 
     /// The task has nothing to do before another had its turn: sched_yield(2).
     pub fn give_up_turn(&mut self) {
-        self.turn = TURN;
+        self.turn = PROCESS_TURN;
+    }
+
+    /// Whether a signal ends the wait of a task.
+    fn is_interrupted(&self, task: &Task) -> bool {
+        !matches!(task.wait.what, For::Borrower(_)) && self.is_signal_due(task)
     }
 
     fn is_ready(&self, task: &Task) -> bool {
+        let Some(process) = self.process(task.pid) else { return false };
+        let killed = (process.pending.set.0 | task.pending.set.0) & signal::SignalSet::bit(number::SIGKILL) != 0;
         match task.state {
-            State::Running | State::Elsewhere => true,
             State::Ended => false,
+            _ if process.stopped.is_some() && !killed => false,
+            State::Running | State::Elsewhere => true,
             State::Waiting => {
-                let Wait { events, deadline, futex } = &task.wait;
-                let anything = futex.is_none() && task.seen != self.activity;
+                let Wait { events, deadline, what } = &task.wait;
                 let late = || deadline.is_some_and(|deadline| wasi::clock::monotonic() >= deadline);
-                task.woken || task.is_signal_due() || anything || late() || events.iter().any(|&event| wasi::poll::ready(event))
+                task.woken
+                    || self.is_interrupted(task)
+                    || self.has_come(task, process, what)
+                    || late()
+                    || events.iter().any(|&event| wasi::poll::ready(event))
             }
+        }
+    }
+
+    /// Whether what a task waits for has come, by other tasks' doing.
+    fn has_come(&self, task: &Task, process: &Process, what: &For) -> bool {
+        match what {
+            For::Nothing | For::Futex(..) => false,
+            For::Anything => task.seen != self.activity,
+            For::Files(files) => {
+                files.iter().any(|(file, events)| file.poll() & (events | poll::ERR | poll::HUP | poll::NVAL) != 0)
+            }
+            For::Child(seen) => process.child_news != *seen,
+            For::Borrower(child) => !self.process(*child).is_some_and(|child| child.is_borrower),
+            For::Signals(set) => (task.pending.set.0 | process.pending.set.0) & set.0 != 0,
         }
     }
 
@@ -238,58 +293,41 @@ impl Kernel {
     fn switch(&mut self) -> bool {
         let Some(at) = (0..self.others.len()).find(|&at| self.is_ready(&self.others[at])) else { return false };
         let Some(next) = self.others.remove(at) else { return false };
+        if self.process.pid != next.pid {
+            self.switch_process(next.pid);
+        }
         let mut before = std::mem::replace(&mut self.task, next);
         if before.state != State::Ended {
             cpu::with_registers(|cpu| before.cpu = cpu.clone());
             self.others.push_back(before);
         }
         cpu::replace(std::mem::take(&mut self.task.cpu));
+        let tid = std::mem::take(&mut self.task.set_child_tid);
+        if tid != 0 {
+            // As Linux, which does not look whether it could be written.
+            let _ = user::write(tid, &self.task.tid);
+        }
         true
     }
 
-    /// Adds a task that goes on after the system call with these registers, and gives its number.
-    ///
-    /// # Errors
-    /// EAGAIN if there are too many.
-    pub fn add_task(&mut self, cpu: CpuState) -> Result<&mut Task, Errno> {
-        if self.others.len() >= MAX_TASKS {
-            return Err(Errno::EAGAIN);
+    /// Puts another process in the place of the current one, with its memory.
+    fn switch_process(&mut self, pid: i32) {
+        let Some(next) = self.processes.remove(&pid) else { return };
+        let now = self.busy_time();
+        self.process.cpu_time += now.saturating_sub(self.turn_began);
+        self.turn_began = now;
+        if !Rc::ptr_eq(&self.process.mm, &next.mm) {
+            let live = self.live_stack(&self.process.mm);
+            self.process.mm.borrow().rest(live);
+            next.mm.borrow_mut().enter();
+            frames::count_switch();
         }
-        let mut task = Task::new(self.next_tid);
-        self.next_tid += 1;
-        task.cpu = cpu;
-        task.blocked = self.task.blocked;
-        task.name = self.task.name.clone();
-        task.go_on_at(self.task.next);
-        self.others.push_back(task);
-        self.others.back_mut().ok_or(Errno::EAGAIN)
-    }
-
-    /// The task with a number.
-    pub fn task_mut(&mut self, tid: i32) -> Option<&mut Task> {
-        match tid == self.task.tid {
-            true => Some(&mut self.task),
-            false => self.others.iter_mut().find(|task| task.tid == tid),
+        self.show(&next);
+        self.vfs.processes().set_current(next.pid);
+        let before = std::mem::replace(&mut self.process, next);
+        if !before.is_reaped {
+            self.processes.insert(before.pid, before);
         }
-    }
-
-    /// Ends the current task; the process, if it was the last one.
-    pub fn exit_task(&mut self, status: u8) {
-        let tid = std::mem::take(&mut self.task.clear_child_tid);
-        // A bad address is nobody's loss any more.
-        if tid != 0 && user::write(tid, &0u32).is_ok() {
-            self.wake(tid, u32::MAX, 1);
-        }
-        match self.others.is_empty() {
-            true => self.exit(End::Exit(status)),
-            false => self.task.state = State::Ended,
-        }
-    }
-
-    /// execve(2): the process has one task from now on, whose number is the process's.
-    pub fn end_other_tasks(&mut self) {
-        self.others.clear();
-        self.task.tid = self.process.pid;
     }
 
     /// Says in a trace which signal comes.

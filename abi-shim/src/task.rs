@@ -2,6 +2,9 @@
 
 use hoist_x86::state::CpuState;
 
+use std::rc::Rc;
+
+use crate::fs::File;
 use crate::signal::{AltStack, Pending, SignalSet};
 use crate::syscall::strace;
 use crate::wasi::{Event, Nanos};
@@ -19,21 +22,41 @@ pub enum State {
     Ended,
 }
 
-/// What a task that cannot go on waits for.
-#[derive(Clone, Default, PartialEq, Eq, Debug)]
+/// What, beside signals, time and the host, lets a task go on.
+#[derive(Clone, Default)]
+pub enum For {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Whatever another task does.
+    Anything,
+    /// FUTEX_WAKE for this futex ([`crate::mm::AddressSpace::futex_key`]) and one of these bits.
+    Futex((u32, u64), u32),
+    /// One of these files is ready for what stands with it: events of poll(2).
+    Files(Vec<(Rc<File>, u32)>),
+    /// One of its children ended, stopped or went on: more of that than this had happened.
+    Child(u64),
+    /// This process has memory of its own, or none. Signals have to wait.
+    Borrower(i32),
+    /// One of these signals, blocked or not.
+    Signals(SignalSet),
+}
+
+/// What a task that cannot go on waits for; any of it wakes the task.
+#[derive(Clone, Default)]
 pub struct Wait {
-    /// Any of these wakes it.
+    /// Of the host's.
     pub events: Vec<Event>,
     /// On the monotonic clock.
     pub deadline: Option<Nanos>,
-    /// Address of a futex and the bits of FUTEX_WAKE_BITSET that it wakes for; if there is none, anything that another task does may be
-    /// what it waits for.
-    pub futex: Option<(u64, u32)>,
+    pub what: For,
 }
 
 /// One thread.
 pub struct Task {
     pub tid: i32,
+    /// Its process.
+    pub pid: i32,
     pub state: State,
     /// Where it goes on, when `state` is `Elsewhere`.
     pub pc: u32,
@@ -43,6 +66,10 @@ pub struct Task {
     pub saved_blocked: Option<SignalSet>,
     pub pending: Pending,
     pub alt_stack: AltStack,
+    /// Where the task writes its number when it first runs: CLONE_CHILD_SETTID of clone(2).
+    pub set_child_tid: u64,
+    /// The child that has this process's memory: vfork(2).
+    pub borrower: Option<i32>,
     /// set_tid_address(2).
     pub clear_child_tid: u64,
     /// set_robust_list(2).
@@ -61,20 +88,25 @@ pub struct Task {
     pub trace: Option<strace::Call>,
     /// The registers, while another task runs.
     pub cpu: CpuState,
+    /// How much of it the call has done that waits now: a write to a pipe.
+    pub done: usize,
     /// When the call that is being made times out; kept while it is made again.
     deadline: Option<Nanos>,
 }
 
 impl Task {
-    pub fn new(tid: i32) -> Task {
+    pub fn new(tid: i32, pid: i32) -> Task {
         Task {
             tid,
+            pid,
             state: State::Running,
             pc: 0,
             blocked: SignalSet::EMPTY,
             saved_blocked: None,
             pending: Pending::default(),
             alt_stack: AltStack::default(),
+            set_child_tid: 0,
+            borrower: None,
             clear_child_tid: 0,
             robust_list: 0,
             name: Vec::new(),
@@ -84,6 +116,7 @@ impl Task {
             next: 0,
             trace: None,
             cpu: CpuState::default(),
+            done: 0,
             deadline: None,
         }
     }
@@ -109,11 +142,8 @@ impl Task {
     pub fn begin_call(&mut self, next: u32) {
         self.next = next;
         self.deadline = None;
+        self.done = 0;
         self.woken = false;
-    }
-
-    /// Whether a signal waits that would interrupt a call.
-    pub fn is_signal_due(&self) -> bool {
-        self.pending.set.0 & !self.blocked.0 != 0
+        self.borrower = None;
     }
 }

@@ -82,13 +82,15 @@ pub struct Terminal {
     size: Cell<[u16; 4]>,
     /// The foreground process group.
     group: Cell<i32>,
+    /// Whose controlling terminal it is.
+    session: Cell<i32>,
 }
 
 impl Terminal {
     /// `terminals`: whether standard input, output, error are the terminal.
     pub fn new(terminals: [bool; 3]) -> Rc<Terminal> {
         let termios = RefCell::new(SANE);
-        Rc::new(Terminal { terminals, termios, size: Cell::new([24, 80, 0, 0]), group: Cell::new(1) })
+        Rc::new(Terminal { terminals, termios, size: Cell::new([24, 80, 0, 0]), group: Cell::new(1), session: Cell::new(1) })
     }
 
     /// True if the stream is the terminal.
@@ -99,6 +101,21 @@ impl Terminal {
     /// True if any of the three streams is one.
     pub fn any_terminal(&self) -> bool {
         self.terminals.contains(&true)
+    }
+
+    /// The session whose terminal it is, and its foreground process group; 0: none.
+    pub fn session(&self) -> i32 {
+        self.session.get()
+    }
+
+    pub fn group(&self) -> i32 {
+        self.group.get()
+    }
+
+    /// The session's leader has ended.
+    pub fn forget_session(&self) {
+        self.session.set(0);
+        self.group.set(0);
     }
 
     fn ioctl(&self, request: u32, arg: u64) -> Result<u64> {
@@ -117,7 +134,8 @@ impl Terminal {
             }
             request::TIOCGWINSZ => user::write(arg, &self.size.get())?,
             request::TIOCSWINSZ => self.size.set(user::read(arg)?),
-            request::TIOCGPGRP | request::TIOCGSID => user::write(arg, &self.group.get())?,
+            request::TIOCGPGRP => user::write(arg, &self.group.get())?,
+            request::TIOCGSID => user::write(arg, &self.session.get())?,
             request::TIOCSPGRP => self.group.set(user::read(arg)?),
             request::FIONREAD | request::TIOCOUTQ => user::write(arg, &0i32)?,
             request::TCSBRK | request::TCXONC | request::TCFLSH | request::TIOCSCTTY | request::TIOCNOTTY => {}

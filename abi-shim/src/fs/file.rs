@@ -74,6 +74,11 @@ pub trait FileObject: Any {
         String::new()
     }
 
+    /// True if room comes when others read: pipes and sockets.
+    fn waits_for_room(&self) -> bool {
+        false
+    }
+
     /// True if an empty pipe or the like may still be waited for; a file that never blocks cannot join an epoll set.
     fn pollable(&self) -> bool {
         true
@@ -173,6 +178,11 @@ impl File {
 
     pub fn nonblocking(&self) -> bool {
         self.flags.get().has(OpenFlags::NONBLOCK)
+    }
+
+    /// Whether a write(2) that went only in part waits for the rest: pipes and sockets, unless they are not to block.
+    pub fn waits_for_room(&self) -> bool {
+        !self.nonblocking() && self.any_object().is_some_and(|object| object.waits_for_room())
     }
 
     pub fn is_path(&self) -> bool {

@@ -173,6 +173,10 @@ impl FileObject for PipeEnd {
         events
     }
 
+    fn waits_for_room(&self) -> bool {
+        true
+    }
+
     fn activity(&self) -> u64 {
         self.pipe.moves.get()
     }

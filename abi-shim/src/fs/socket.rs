@@ -196,6 +196,10 @@ impl FileObject for UnixSocket {
         events
     }
 
+    fn waits_for_room(&self) -> bool {
+        true
+    }
+
     fn activity(&self) -> u64 {
         self.channels.as_ref().map_or(0, |(incoming, outgoing)| incoming.moves.get() + outgoing.moves.get())
     }

@@ -146,6 +146,17 @@ impl<'a> UserPieces<'a> {
         UserPieces { pieces, done: 0, left: pieces.iter().map(|piece| piece.len).sum() }
     }
 
+    /// Passes over the first bytes.
+    pub fn skip(&mut self, len: usize) {
+        // Nothing is copied, so nothing can fail but the end of the pieces.
+        let _ = self.each(len.min(self.left), |_, _| Ok(()));
+    }
+
+    /// How many bytes there still are.
+    pub fn remaining(&self) -> usize {
+        self.left
+    }
+
     /// Calls `copy` with a user address and a range of the caller's bytes, piece by piece, until `len` bytes are done.
     fn each(&mut self, len: usize, mut copy: impl FnMut(u64, std::ops::Range<usize>) -> Result<()>) -> Result<()> {
         let mut at = 0;

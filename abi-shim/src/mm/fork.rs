@@ -1,6 +1,6 @@
 //! Several address spaces: fork(2), and which of them is in user memory.
 
-use super::frames::{self, Content};
+use super::frames::{self, Content, Owner, Source};
 use super::{AddressSpace, Backing, Prot};
 use crate::user;
 
@@ -18,6 +18,18 @@ impl AddressSpace {
     pub fn rest(&self, stack_pointer: Option<u64>) {
         let live = stack_pointer.filter(|rsp| self.is_on_stack(*rsp)).map_or(self.stack, |rsp| rsp & !(super::PAGE - 1));
         self.own.set_dead(self.stack..live);
+    }
+
+    /// All of it is needed: it is at work again.
+    pub fn awake(&self) {
+        self.own.set_dead(0..0);
+    }
+
+    /// What a process that has ended maps.
+    pub fn nothing() -> AddressSpace {
+        let own = Owner::new(Source::Zeros);
+        let areas = Default::default();
+        AddressSpace { areas, own, first_free: 0, stack: 0, brk_start: 0, brk: 0, mmap_base: 0 }
     }
 
     /// Whether an address is one of the stack.
@@ -42,7 +54,7 @@ impl AddressSpace {
             }
             area.reactivate(start);
         }
-        self.own.set_dead(0..0);
+        self.awake();
     }
 
     /// Bytes at an address of a process that may not be in memory; what cannot be had is zero.

@@ -4,10 +4,10 @@
 use hoist_x86::state::CpuState;
 
 use super::{Action, AltStack, Info, Interrupted, SignalSet};
+use crate::cpu;
 use crate::errno::Errno;
 use crate::kernel::Kernel;
 use crate::user::{self, Pod};
-use crate::{cpu, signal};
 
 /// `stack_t`.
 #[derive(Clone, Copy)]
@@ -145,7 +145,7 @@ pub fn sigreturn(k: &mut Kernel) -> Result<(u32, u64), Errno> {
     k.task.blocked = context.mask.blockable();
     let StackT { start, flags, size, .. } = context.stack;
     k.task.alt_stack = AltStack { start, size, flags: flags & !AltStack::ONSTACK };
-    if signal::is_due(k) {
+    if k.is_signal_due(&k.task) {
         // Delivered before the task goes on.
         k.task.saved_blocked = None;
     }

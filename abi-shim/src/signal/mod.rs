@@ -7,11 +7,13 @@ pub use frame::sigreturn;
 
 use crate::kernel::Kernel;
 use crate::process::End;
-use crate::task::Task;
 use crate::user::Pod;
 
 /// Numbers of signals.
 pub mod number {
+    pub const SIGHUP: u8 = 1;
+    pub const SIGINT: u8 = 2;
+    pub const SIGQUIT: u8 = 3;
     pub const SIGILL: u8 = 4;
     pub const SIGTRAP: u8 = 5;
     pub const SIGABRT: u8 = 6;
@@ -30,6 +32,8 @@ pub mod number {
     pub const SIGURG: u8 = 23;
     pub const SIGXFSZ: u8 = 25;
     pub const SIGWINCH: u8 = 28;
+    /// The first that queues.
+    pub const SIGRTMIN: u8 = 32;
     /// The highest.
     pub const MAX: u8 = 64;
 }
@@ -85,6 +89,9 @@ impl Action {
     pub const IGNORE: u64 = 1;
     /// Flags of sigaction(2).
     pub const ONSTACK: u64 = 0x0800_0000;
+    /// SA_NOCLDSTOP, SA_NOCLDWAIT.
+    pub const NO_CHILD_STOP: u64 = 1;
+    pub const NO_CHILD_WAIT: u64 = 2;
     pub const RESTART: u64 = 0x1000_0000;
     pub const NODEFER: u64 = 0x4000_0000;
     pub const RESETHAND: u64 = 0x8000_0000;
@@ -121,15 +128,25 @@ impl Actions {
     pub fn ignores(&self, signal: u8) -> bool {
         match self.get(signal).handler {
             Action::IGNORE => true,
-            Action::DEFAULT => !is_fatal(signal),
+            Action::DEFAULT => !is_fatal(signal) && !STOPS.has(signal),
             _ => false,
         }
     }
+
+    /// Whether children that end are nobody's business: sigaction(2) on SIGCHLD.
+    pub fn ignore_children(&self) -> bool {
+        let action = self.get(SIGCHLD);
+        action.handler == Action::IGNORE || action.flags & Action::NO_CHILD_WAIT != 0
+    }
 }
 
-/// The default action is to end the process; all others are to do nothing, as there is nobody who would continue a process that stopped.
+/// Signals whose default action is to stop the process.
+pub const STOPS: SignalSet =
+    SignalSet(SignalSet::bit(SIGSTOP) | SignalSet::bit(SIGTSTP) | SignalSet::bit(SIGTTIN) | SignalSet::bit(SIGTTOU));
+
+/// The default action is to end the process.
 fn is_fatal(signal: u8) -> bool {
-    !matches!(signal, SIGCHLD | SIGCONT | SIGSTOP | SIGTSTP | SIGTTIN | SIGTTOU | SIGURG | SIGWINCH)
+    !matches!(signal, SIGCHLD | SIGCONT | SIGURG | SIGWINCH) && !STOPS.has(signal)
 }
 
 /// Where a signal comes from: the fields of `siginfo_t` that matter.
@@ -145,6 +162,11 @@ pub struct Info {
 
 impl Info {
     pub const SI_USER: i32 = 0;
+    /// `si_code` of SIGCHLD.
+    pub const CLD_EXITED: i32 = 1;
+    pub const CLD_KILLED: i32 = 2;
+    pub const CLD_STOPPED: i32 = 5;
+    pub const CLD_CONTINUED: i32 = 6;
     pub const SI_KERNEL: i32 = 0x80;
     pub const SI_TKILL: i32 = -6;
     pub const SIZE: usize = 128;
@@ -161,7 +183,7 @@ impl Info {
     }
 }
 
-/// Signals that were sent and not yet delivered. One of each number waits.
+/// Signals that were sent and not yet delivered. Of each number one waits, of real-time signals all.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Pending {
     pub set: SignalSet,
@@ -169,9 +191,11 @@ pub struct Pending {
 }
 
 impl Pending {
-    /// Adds a signal, unless it waits already.
+    /// Adds a signal, unless it waits already; real-time signals queue, up to RLIMIT_SIGPENDING.
     pub fn add(&mut self, info: Info) {
-        if !self.set.has(info.signal) {
+        const LIMIT: usize = 15_000;
+        let queues = info.signal >= SIGRTMIN && self.infos.len() < LIMIT;
+        if queues || !self.set.has(info.signal) {
             self.set.add(info.signal);
             self.infos.push(info);
         }
@@ -181,9 +205,18 @@ impl Pending {
     pub fn take(&mut self, of: SignalSet) -> Option<Info> {
         let waiting = self.set.0 & of.0;
         let signal = (waiting != 0).then(|| waiting.trailing_zeros() as u8 + 1)?;
-        self.set.remove(signal);
         let index = self.infos.iter().position(|info| info.signal == signal)?;
-        Some(self.infos.remove(index))
+        let info = self.infos.remove(index);
+        if !self.infos.iter().any(|info| info.signal == signal) {
+            self.set.remove(signal);
+        }
+        Some(info)
+    }
+
+    /// Forgets all of a set.
+    pub fn forget_all(&mut self, set: SignalSet) {
+        self.set.0 &= !set.0;
+        self.infos.retain(|info| !set.has(info.signal));
     }
 
     /// Forgets a signal: it is ignored from now on.
@@ -217,22 +250,42 @@ impl Default for AltStack {
     }
 }
 
-/// Sends a signal to the process: a task takes it that does not block it. One that is ignored and not blocked leaves no trace.
-pub fn send(k: &mut Kernel, info: Info) {
-    let blocks = |task: &Task| task.blocked.has(info.signal);
-    let other = k.others.iter().find(|task| !blocks(task)).map(|task| task.tid);
-    let tid = if blocks(&k.task) { other.unwrap_or(k.task.tid) } else { k.task.tid };
-    send_to(k, tid, info);
+/// Sends a signal to a process: whichever of its tasks does not block it takes it. One that is ignored and not blocked leaves no trace.
+pub fn send(k: &mut Kernel, pid: i32, info: Info) {
+    stop_or_continue(k, pid, info.signal);
+    let blocked = k.tasks().filter(|task| task.pid == pid).all(|task| task.blocked.has(info.signal));
+    let Some(process) = k.process_mut(pid).filter(|process| process.end.is_none()) else { return };
+    if blocked || !process.actions.ignores(info.signal) {
+        process.pending.add(info);
+    }
 }
 
 /// Sends a signal to a task; false if there is no such.
 pub fn send_to(k: &mut Kernel, tid: i32, info: Info) -> bool {
-    let ignored = k.process.actions.ignores(info.signal);
+    let Some(pid) = k.task_mut(tid).map(|task| task.pid) else { return false };
+    stop_or_continue(k, pid, info.signal);
+    let ignored = k.process_mut(pid).is_some_and(|process| process.actions.ignores(info.signal));
     let Some(task) = k.task_mut(tid) else { return false };
     if !ignored || task.blocked.has(info.signal) {
         task.pending.add(info);
     }
     true
+}
+
+/// What SIGCONT and the signals that stop do when they are sent, whoever blocks or ignores them: they cancel each other.
+fn stop_or_continue(k: &mut Kernel, pid: i32, signal: u8) {
+    let cancelled = match signal {
+        SIGCONT => STOPS,
+        _ if STOPS.has(signal) => SignalSet(SignalSet::bit(SIGCONT)),
+        _ => return,
+    };
+    k.tasks_mut().filter(|task| task.pid == pid).for_each(|task| task.pending.forget_all(cancelled));
+    if let Some(process) = k.process_mut(pid) {
+        process.pending.forget_all(cancelled);
+    }
+    if signal == SIGCONT {
+        k.go_on(pid);
+    }
 }
 
 /// Sends a signal that an instruction raised: it cannot be blocked or ignored.
@@ -245,9 +298,9 @@ pub fn force(k: &mut Kernel, info: Info) {
     k.task.pending.add(info);
 }
 
-/// Whether a signal waits that would interrupt a call.
-pub fn is_due(k: &Kernel) -> bool {
-    k.task.is_signal_due()
+/// Takes the lowest signal of a set that waits for the current task.
+pub fn take(k: &mut Kernel, of: SignalSet) -> Option<Info> {
+    k.task.pending.take(of).or_else(|| k.process.pending.take(of))
 }
 
 /// How a system call that was interrupted goes on.
@@ -261,13 +314,20 @@ pub enum Interrupted {
 
 /// Delivers what is due before the task goes on at `pc`; gives the pc at which it goes on instead.
 pub fn deliver(k: &mut Kernel, pc: u32, interrupted: Interrupted) -> u32 {
-    while let Some(info) = k.task.pending.take(SignalSet(!k.task.blocked.0)) {
+    while let Some(info) = take(k, SignalSet(!k.task.blocked.0)) {
         let action = k.process.actions.get(info.signal);
         match action.handler {
             Action::IGNORE => {}
             Action::DEFAULT if is_fatal(info.signal) => {
                 k.exit(End::Signal(info.signal));
                 return pc;
+            }
+            Action::DEFAULT if STOPS.has(info.signal) => {
+                // Of a group that nobody looks after only SIGSTOP stops: setpgid(2).
+                if info.signal == SIGSTOP || !k.is_group_orphaned(k.process.group) {
+                    k.stop(info.signal);
+                    return pc;
+                }
             }
             Action::DEFAULT => {}
             _ => return enter_handler(k, pc, info, action, interrupted),

@@ -4,9 +4,9 @@ use std::rc::Rc;
 
 use crate::errno::Errno::{EBADF, EINVAL};
 use crate::errno::SysResult;
+use crate::fs::Result;
 use crate::fs::epoll::{Epoll, Interest};
-use crate::fs::types::OpenFlags;
-use crate::fs::{FileObject, Result};
+use crate::fs::types::{OpenFlags, poll};
 use crate::kernel::Kernel;
 use crate::user;
 use crate::wasi::Nanos;
@@ -67,7 +67,8 @@ fn epoll_wait(k: &mut Kernel, [epfd, events, max]: [u64; 3], deadline: Option<Na
     user::check(events, max as u64 * EVENT_SIZE)?;
     let ready = set.ready(max);
     if ready.is_empty() {
-        wait(k, &set.host_events(), set.deadline(), deadline)?;
+        let file = file(k, epfd)?;
+        wait(k, vec![(file, poll::IN)], deadline)?;
     }
     for (index, Interest { events: found, data }) in ready.iter().enumerate() {
         let at = events + index as u64 * EVENT_SIZE;

@@ -9,6 +9,7 @@ use crate::fs::pipe::PipeEnd;
 use crate::fs::types::OpenFlags;
 use crate::fs::{File, Result};
 use crate::kernel::Kernel;
+use crate::task::For;
 use crate::user;
 
 use super::path::{any_file, done, table};
@@ -191,8 +192,7 @@ pub fn sys_flock(k: &mut Kernel, [fd, operation, ..]: [u64; 6]) -> SysResult {
         _ => return Err(EINVAL),
     };
     match file.flock(wanted) {
-        // Only another description of this process can hold the lock.
-        Err(EAGAIN) if operation & LOCK_NB == 0 => Err(k.block_forever()),
+        Err(EAGAIN) if operation & LOCK_NB == 0 => Err(k.block_forever(For::Anything)),
         result => done(result),
     }
 }

@@ -45,7 +45,7 @@ pub fn sys_mmap(k: &mut Kernel, [addr, len, prot, flags, fd, offset]: [u64; 6]) 
     };
     let prot = Prot((prot & PROT) as u32);
     if flags & map::ANONYMOUS != 0 {
-        return k.process.mm.map_anonymous(place, len, prot, shared);
+        return k.process.mm.borrow_mut().map_anonymous(place, len, prot, shared);
     }
     let file = k.files().borrow().get(fd as i32)?.clone();
     let open = file.flags();
@@ -59,7 +59,7 @@ pub fn sys_mmap(k: &mut Kernel, [addr, len, prot, flags, fd, offset]: [u64; 6]) 
         return Err(Errno::EOVERFLOW);
     }
     let map = FileMap::new(&file)?;
-    k.process.mm.map_file(place, len, prot, shared, &map, offset)
+    k.process.mm.borrow_mut().map_file(place, len, prot, shared, &map, offset)
 }
 
 /// Implements Linux syscall mprotect(2). Protections other than execution are noted, not enforced.
@@ -67,22 +67,22 @@ pub fn sys_mprotect(k: &mut Kernel, [addr, len, prot, ..]: [u64; 6]) -> SysResul
     if prot & !(PROT | PROT_IGNORED) != 0 {
         return Err(Errno::EINVAL);
     }
-    k.process.mm.protect(addr, len, Prot((prot & PROT) as u32)).map(|()| 0)
+    k.process.mm.borrow_mut().protect(addr, len, Prot((prot & PROT) as u32)).map(|()| 0)
 }
 
 /// Implements Linux syscall munmap(2).
 pub fn sys_munmap(k: &mut Kernel, [addr, len, ..]: [u64; 6]) -> SysResult {
-    k.process.mm.unmap(addr, len).map(|()| 0)
+    k.process.mm.borrow_mut().unmap(addr, len).map(|()| 0)
 }
 
 /// Implements Linux syscall brk(2): the new break, or the old one if it cannot be moved.
 pub fn sys_brk(k: &mut Kernel, [addr, ..]: [u64; 6]) -> SysResult {
-    Ok(k.process.mm.set_brk(addr))
+    Ok(k.process.mm.borrow_mut().set_brk(addr))
 }
 
 /// Implements Linux syscall mremap(2). The old length 0, a second map of shared pages, is EFAULT.
 pub fn sys_mremap(k: &mut Kernel, [old, old_len, new_len, flags, new, _]: [u64; 6]) -> SysResult {
-    k.process.mm.remap(old, old_len, new_len, flags as u32, new)
+    k.process.mm.borrow_mut().remap(old, old_len, new_len, flags as u32, new)
 }
 
 /// Implements Linux syscall msync(2).
@@ -94,7 +94,7 @@ pub fn sys_msync(k: &mut Kernel, [addr, len, flags, ..]: [u64; 6]) -> SysResult 
     if flags & !(ASYNC | INVALIDATE | SYNC) != 0 || flags & both == both || addr % PAGE != 0 {
         return Err(Errno::EINVAL);
     }
-    k.process.mm.sync(addr, len).map(|()| 0)
+    k.process.mm.borrow_mut().sync(addr, len).map(|()| 0)
 }
 
 /// Implements Linux syscall mincore(2): everything that is mapped is in memory.
@@ -103,7 +103,7 @@ pub fn sys_mincore(k: &mut Kernel, [addr, len, vec, ..]: [u64; 6]) -> SysResult 
         return Err(Errno::EINVAL);
     }
     let end = addr.checked_add(page_up(len)).ok_or(Errno::ENOMEM)?;
-    if !k.process.mm.is_mapped(addr, end) {
+    if !k.process.mm.borrow().is_mapped(addr, end) {
         return Err(Errno::ENOMEM);
     }
     user::copy_to_user(vec, &vec![1; ((end - addr) / PAGE) as usize])?;
@@ -118,11 +118,11 @@ pub fn sys_madvise(k: &mut Kernel, [addr, len, advice, ..]: [u64; 6]) -> SysResu
         return Err(Errno::EINVAL);
     }
     match advice {
-        DONTNEED => k.process.mm.discard(addr, len).map(|()| 0),
+        DONTNEED => k.process.mm.borrow_mut().discard(addr, len).map(|()| 0),
         REMOVE => Err(Errno::EOPNOTSUPP),
         0..=3 | 8 | 10..=25 => {
             let end = addr.checked_add(page_up(len)).ok_or(Errno::EINVAL)?;
-            if k.process.mm.is_mapped(addr, end) { Ok(0) } else { Err(Errno::ENOMEM) }
+            if k.process.mm.borrow().is_mapped(addr, end) { Ok(0) } else { Err(Errno::ENOMEM) }
         }
         _ => Err(Errno::EINVAL),
     }
@@ -132,7 +132,7 @@ pub fn sys_madvise(k: &mut Kernel, [addr, len, advice, ..]: [u64; 6]) -> SysResu
 fn lock(k: &Kernel, addr: u64, len: u64) -> SysResult {
     let start = addr & !(PAGE - 1);
     let end = addr.checked_add(len).map(page_up).ok_or(Errno::EINVAL)?;
-    if k.process.mm.is_mapped(start, end) { Ok(0) } else { Err(Errno::ENOMEM) }
+    if k.process.mm.borrow().is_mapped(start, end) { Ok(0) } else { Err(Errno::ENOMEM) }
 }
 
 /// Implements Linux syscall mlock(2): memory is never paged out.

@@ -11,11 +11,13 @@
 //! is kept in the task ([`crate::task::Task::deadline_after`]).
 
 pub mod attr;
+pub mod clone;
 pub mod copy;
 pub mod dir;
 pub mod epoll;
 pub mod fd;
 pub mod flags;
+pub mod futex;
 pub mod ioctl;
 pub mod link;
 pub mod memory;
@@ -25,6 +27,7 @@ pub mod path;
 pub mod pipe;
 pub mod poll;
 pub mod proc;
+pub mod proc_pid;
 pub mod process;
 pub mod read_write;
 pub mod signal;
@@ -33,9 +36,9 @@ pub mod stat;
 pub mod strace;
 pub mod system;
 pub mod table;
-pub mod thread;
 pub mod time;
 pub mod timerfd;
+pub mod wait;
 pub mod xattr;
 
 use crate::errno::{Errno, SysResult};

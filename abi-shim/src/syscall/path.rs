@@ -5,7 +5,6 @@ use std::rc::Rc;
 
 use crate::errno::Errno::{self, EAGAIN, EBADF, EINVAL, ENOENT, ENOTDIR};
 use crate::errno::SysResult;
-use crate::fs::procfs::Entry;
 use crate::fs::walk::Walker;
 use crate::fs::{Cred, FdTable, File, FsInfo, Location, Result, Vfs};
 use crate::kernel::Kernel;
@@ -51,10 +50,8 @@ pub fn file(k: &Kernel, fd: u64) -> Result<Rc<File>> {
 
 /// Tells `/proc` how the process stands, before a path may lead there.
 pub fn show_process(k: &Kernel) {
-    let process = &k.process;
-    let (files, fs, exe) = (process.files.clone(), process.fs.clone(), process.exe.clone());
-    let entry = Entry { files, fs, exe, uid: process.cred.uid.effective, gid: process.cred.gid.effective };
-    k.vfs.processes().enter(process.pid, entry);
+    k.show(&k.process);
+    k.vfs.processes().set_current(k.process.pid);
 }
 
 /// A path from user memory and who walks it, from a directory's descriptor.

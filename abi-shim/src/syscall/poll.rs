@@ -7,7 +7,8 @@ use crate::errno::{Errno, SysResult};
 use crate::fs::types::poll;
 use crate::fs::{File, Result};
 use crate::kernel::{Kernel, host_events};
-use crate::signal::{self, SignalSet};
+use crate::signal::SignalSet;
+use crate::task::For;
 use crate::user;
 use crate::wasi::{Event, Nanos, clock};
 
@@ -53,18 +54,21 @@ pub fn unblock_signals(k: &mut Kernel) {
     }
 }
 
-/// Nothing is ready: whether the call is over nevertheless, or waits. `files`: when one of the files will be ready by itself.
+/// Nothing is ready: whether the call is over nevertheless, or waits, for these files and what of them is asked for.
 ///
 /// # Errors
 /// `ERESTARTSYS` if it waits, `EINTR` if a signal has come.
-pub fn wait(k: &mut Kernel, events: &[Event], files: Option<Nanos>, deadline: Option<Nanos>) -> Result<()> {
+pub fn wait(k: &mut Kernel, files: Vec<(Rc<File>, u32)>, deadline: Option<Nanos>) -> Result<()> {
     if deadline.is_some_and(|deadline| clock::monotonic() >= deadline) {
         return Ok(());
     }
-    match signal::is_due(k) {
-        true => Err(EINTR),
-        false => Err(k.block(events, [files, deadline].into_iter().flatten().min())),
+    if k.is_signal_due(&k.task) {
+        return Err(EINTR);
     }
+    let events: Vec<Event> = files.iter().flat_map(|(file, asked)| host_events(file, *asked)).collect();
+    // A file may become ready by itself: a timer.
+    let deadline = files.iter().filter_map(|(file, _)| file.deadline()).chain(deadline).min();
+    Err(k.block(&events, deadline, For::Files(files)))
 }
 
 /// Ends a call that [`block_signals`] may have begun.
@@ -88,8 +92,7 @@ fn poll_fds(k: &mut Kernel, fds: u64, nfds: u64, deadline: Option<Nanos>) -> Sys
         return Err(EINVAL);
     }
     let mut ready = 0;
-    let mut events = Vec::new();
-    let mut files = None;
+    let mut files = Vec::new();
     let mut found = Vec::new();
     for index in 0..nfds {
         let [fd, asked]: [u32; 2] = user::read(fds + index * POLLFD_SIZE)?;
@@ -98,16 +101,16 @@ fn poll_fds(k: &mut Kernel, fds: u64, nfds: u64, deadline: Option<Nanos>) -> Sys
             (..0, _) => 0,
             (_, Err(_)) => poll::NVAL,
             (_, Ok(file)) => {
-                events.extend(host_events(&file, asked));
-                files = [files, file.deadline()].into_iter().flatten().min();
-                file.poll() & (asked | ALWAYS_REPORTED)
+                let state = file.poll();
+                files.push((file, asked));
+                state & (asked | ALWAYS_REPORTED)
             }
         };
         ready += u64::from(reported != 0);
         found.push(reported as u16);
     }
     if ready == 0 {
-        wait(k, &events, files, deadline)?;
+        wait(k, files, deadline)?;
     }
     for (index, reported) in found.into_iter().enumerate() {
         user::write(fds + index as u64 * POLLFD_SIZE + 6, &reported)?;
@@ -162,8 +165,7 @@ fn select(k: &mut Kernel, nfds: u64, sets: [u64; 3], deadline: Option<Nanos>) ->
     let asked = [read_set(readable, nfds)?, read_set(writable, nfds)?, read_set(exceptional, nfds)?];
     let mut found = asked.clone().map(|set| vec![0u64; set.len()]);
     let mut ready = 0;
-    let mut events = Vec::new();
-    let mut files = None;
+    let mut files = Vec::new();
     for fd in 0..nfds {
         if !asked.iter().any(|set| has(set, fd)) {
             continue;
@@ -174,8 +176,7 @@ fn select(k: &mut Kernel, nfds: u64, sets: [u64; 3], deadline: Option<Nanos>) ->
             if !has(asked, fd) {
                 continue;
             }
-            events.extend(host_events(&file, bits));
-            files = [files, file.deadline()].into_iter().flatten().min();
+            files.push((file.clone(), bits));
             if state & bits != 0 {
                 found[fd as usize / 64] |= 1 << (fd % 64);
                 ready += 1;
@@ -183,7 +184,7 @@ fn select(k: &mut Kernel, nfds: u64, sets: [u64; 3], deadline: Option<Nanos>) ->
         }
     }
     if ready == 0 {
-        wait(k, &events, files, deadline)?;
+        wait(k, files, deadline)?;
     }
     for (addr, found) in sets.into_iter().zip(&found) {
         for (index, word) in found.iter().enumerate() {

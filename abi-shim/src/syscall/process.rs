@@ -5,7 +5,7 @@ use crate::cred::{self, Credentials, Ids};
 use crate::errno::{Errno, SysResult};
 use crate::exec::{self, Request};
 use crate::kernel::Kernel;
-use crate::process::End;
+use crate::process::{End, Process};
 use crate::user::{self, Pod};
 
 /// Arguments and environment of execve(2) at most take: a quarter of the stack.
@@ -28,18 +28,17 @@ pub fn sys_gettid(k: &mut Kernel, _: [u64; 6]) -> SysResult {
     Ok(k.task.tid as u64)
 }
 
-/// The process that a pid names: there is one.
-fn own(k: &Kernel, pid: u64) -> Result<(), Errno> {
+/// The process that a pid names; 0 is the caller's.
+fn named(k: &Kernel, pid: u64) -> Result<&Process, Errno> {
     match pid as i32 {
-        0 => Ok(()),
-        pid if pid == k.process.pid => Ok(()),
-        _ => Err(Errno::ESRCH),
+        0 => Ok(&k.process),
+        pid => k.process(pid).ok_or(Errno::ESRCH),
     }
 }
 
 /// Implements Linux syscall getpgid(2).
 pub fn sys_getpgid(k: &mut Kernel, [pid, ..]: [u64; 6]) -> SysResult {
-    own(k, pid).map(|()| k.process.group as u64)
+    named(k, pid).map(|process| process.group as u64)
 }
 
 /// Implements Linux syscall getpgrp(2).
@@ -49,21 +48,43 @@ pub fn sys_getpgrp(k: &mut Kernel, _: [u64; 6]) -> SysResult {
 
 /// Implements Linux syscall getsid(2).
 pub fn sys_getsid(k: &mut Kernel, [pid, ..]: [u64; 6]) -> SysResult {
-    own(k, pid).map(|()| k.process.session as u64)
+    named(k, pid).map(|process| process.session as u64)
 }
 
-/// Implements Linux syscall setpgid(2): a session's leader cannot leave its group.
+/// Implements Linux syscall setpgid(2), of the caller and of its children before they execute a program.
 pub fn sys_setpgid(k: &mut Kernel, [pid, group, ..]: [u64; 6]) -> SysResult {
-    if (group as i32) < 0 {
+    let own = k.process.pid;
+    let pid = if pid as i32 == 0 { own } else { pid as i32 };
+    let group = if group as i32 == 0 { pid } else { group as i32 };
+    if group < 0 {
         return Err(Errno::EINVAL);
     }
-    own(k, pid)?;
-    Err(Errno::EPERM)
+    let session = k.process.session;
+    let process = k.process(pid).filter(|process| process.pid == own || process.parent == own).ok_or(Errno::ESRCH)?;
+    if process.pid != own && process.has_executed {
+        return Err(Errno::EACCES);
+    }
+    if process.session != session || process.session == process.pid {
+        return Err(Errno::EPERM);
+    }
+    let exists = k.all_processes().any(|process| process.group == group && process.session == session);
+    if group != pid && !exists {
+        return Err(Errno::EPERM);
+    }
+    if let Some(process) = k.process_mut(pid) {
+        process.group = group;
+    }
+    Ok(0)
 }
 
 /// Implements Linux syscall setsid(2): a group's leader cannot.
-pub fn sys_setsid(_: &mut Kernel, _: [u64; 6]) -> SysResult {
-    Err(Errno::EPERM)
+pub fn sys_setsid(k: &mut Kernel, _: [u64; 6]) -> SysResult {
+    let pid = k.process.pid;
+    if k.all_processes().any(|process| process.group == pid) {
+        return Err(Errno::EPERM);
+    }
+    (k.process.session, k.process.group) = (pid, pid);
+    Ok(pid as u64)
 }
 
 /// Implements Linux syscall getuid(2).
@@ -275,7 +296,7 @@ fn cap_words(k: &Kernel, header: u64) -> Result<usize, Errno> {
             return Err(Errno::EINVAL);
         }
     }
-    own(k, pid as u64)?;
+    named(k, pid as u64)?;
     Ok(if version == CAP_VERSION_1 { 1 } else { 2 })
 }
 
@@ -354,19 +375,6 @@ pub fn sys_exit_group(k: &mut Kernel, [status, ..]: [u64; 6]) -> SysResult {
     Ok(0)
 }
 
-/// Implements Linux syscall wait4(2): there are no children.
-pub fn sys_wait4(_: &mut Kernel, [_, _, options, ..]: [u64; 6]) -> SysResult {
-    /// WNOHANG, WUNTRACED, WCONTINUED, __WNOTHREAD, __WALL, __WCLONE.
-    const KNOWN: u32 = 1 | 2 | 8 | 0xe000_0000;
-    if options as u32 & !KNOWN != 0 { Err(Errno::EINVAL) } else { Err(Errno::ECHILD) }
-}
-
-/// Implements Linux syscall waitid(2): there are no children.
-pub fn sys_waitid(_: &mut Kernel, [which, _, _, options, ..]: [u64; 6]) -> SysResult {
-    const WHAT: u32 = 2 | 4 | 8;
-    if which > 3 || options as u32 & WHAT == 0 { Err(Errno::EINVAL) } else { Err(Errno::ECHILD) }
-}
-
 // ---- What concerns the task
 
 /// Implements Linux syscall set_tid_address(2).
@@ -435,9 +443,11 @@ pub fn sys_arch_prctl(_: &mut Kernel, [code, addr, ..]: [u64; 6]) -> SysResult {
 pub fn sys_prctl(k: &mut Kernel, [option, arg, ..]: [u64; 6]) -> SysResult {
     const NAME: usize = 16;
     match option {
-        // PDEATHSIG, KEEPCAPS, TIMERSLACK, CHILD_SUBREAPER, THP_DISABLE, SET_VMA: nothing to see.
-        1 | 29 | 36 | 41 | 0x5356_4d41 => {}
-        2 | 37 => user::write(arg, &0u32)?,
+        // PDEATHSIG, TIMERSLACK, THP_DISABLE, SET_VMA: nothing to see.
+        1 | 29 | 41 | 0x5356_4d41 => {}
+        2 => user::write(arg, &0u32)?,
+        36 => k.process.is_subreaper = arg != 0,
+        37 => user::write(arg, &u32::from(k.process.is_subreaper))?,
         3 => return Ok(k.process.dumpable.into()),
         4 if arg <= 1 => k.process.dumpable = arg == 1,
         7 => return Ok(k.process.keep_caps.into()),

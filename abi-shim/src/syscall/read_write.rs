@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::errno::Errno::{EINVAL, EOPNOTSUPP, EPIPE};
+use crate::errno::Errno::{EAGAIN, EINVAL, EOPNOTSUPP, EPIPE};
 use crate::errno::SysResult;
 use crate::fs::file::Whence;
 use crate::fs::types::poll;
@@ -55,6 +55,9 @@ fn read(k: &mut Kernel, file: &Rc<File>, pieces: &[Piece], at: Option<u64>) -> S
 /// Writes from pieces of user memory. A pipe that takes only a part of it makes the call wait for the rest.
 fn write(k: &mut Kernel, file: &Rc<File>, pieces: &[Piece], at: Option<u64>) -> SysResult {
     let mut feed = UserPieces::new(pieces);
+    let done = k.task.done;
+    feed.skip(done);
+    let left = feed.remaining();
     let result = match at {
         None => file.write(&mut feed),
         Some(at) => file.pwrite(at, &mut feed),
@@ -62,7 +65,16 @@ fn write(k: &mut Kernel, file: &Rc<File>, pieces: &[Piece], at: Option<u64>) -> 
     if result == Err(EPIPE) {
         k.raise_sigpipe();
     }
-    count(or_wait(k, file, poll::OUT, result))
+    match result {
+        // Linux writes all of it before it comes back, where it may wait.
+        Ok(written) if written < left && file.waits_for_room() => {
+            k.task.done = done + written;
+            Err(k.wait_for_file(file, poll::OUT))
+        }
+        Ok(written) => Ok((done + written) as u64),
+        Err(error) if done > 0 && error != EAGAIN => Ok(done as u64),
+        result => count(or_wait(k, file, poll::OUT, result)),
+    }
 }
 
 /// Implements Linux syscall read(2).

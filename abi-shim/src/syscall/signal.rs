@@ -5,8 +5,11 @@ use crate::errno::{Errno, SysResult};
 use crate::kernel::Kernel;
 use crate::process::End;
 use crate::signal::{self, Action, AltStack, Info, SignalSet, number};
+use crate::task::For;
 use crate::user::{self, Pod};
 
+/// CAP_KILL of capabilities(7).
+const CAP_KILL: u32 = 5;
 /// `sizeof(sigset_t)` in the kernel.
 const SET_SIZE: u64 = 8;
 /// The smallest alternate stack: MINSIGSTKSZ.
@@ -33,7 +36,9 @@ pub fn sys_rt_sigaction(k: &mut Kernel, [signal, new, old, size, ..]: [u64; 6]) 
         action.mask = action.mask.blockable();
         *k.process.actions.get_mut(signal) = action;
         if k.process.actions.ignores(signal) {
-            k.task.pending.forget(signal);
+            let pid = k.process.pid;
+            k.process.pending.forget(signal);
+            k.tasks_mut().filter(|task| task.pid == pid).for_each(|task| task.pending.forget(signal));
         }
     }
     if old != 0 {
@@ -83,7 +88,7 @@ pub fn sys_rt_sigpending(k: &mut Kernel, [set, size, ..]: [u64; 6]) -> SysResult
     if size > SET_SIZE {
         return Err(Errno::EINVAL);
     }
-    let pending = SignalSet(k.task.pending.set.0 & k.task.blocked.0);
+    let pending = SignalSet((k.task.pending.set.0 | k.process.pending.set.0) & k.task.blocked.0);
     user::copy_to_user(set, &pending.0.to_le_bytes()[..size as usize])?;
     Ok(0)
 }
@@ -94,7 +99,7 @@ pub fn sys_rt_sigtimedwait(k: &mut Kernel, [set, info, timeout, size, ..]: [u64;
         return Err(Errno::EINVAL);
     }
     let set: SignalSet = user::read(set)?;
-    if let Some(found) = k.task.pending.take(set) {
+    if let Some(found) = signal::take(k, set) {
         if info != 0 {
             user::copy_to_user(info, &found.to_bytes())?;
         }
@@ -110,7 +115,7 @@ pub fn sys_rt_sigtimedwait(k: &mut Kernel, [set, info, timeout, size, ..]: [u64;
     if deadline.is_some_and(|deadline| crate::wasi::clock::monotonic() >= deadline) {
         return Err(Errno::EAGAIN);
     }
-    Err(k.block(&[], deadline))
+    Err(k.block(&[], deadline, For::Signals(set)))
 }
 
 /// Implements Linux syscall rt_sigsuspend(2).
@@ -121,15 +126,15 @@ pub fn sys_rt_sigsuspend(k: &mut Kernel, [set, size, ..]: [u64; 6]) -> SysResult
     let set: SignalSet = user::read(set)?;
     let before = std::mem::replace(&mut k.task.blocked, set.blockable());
     k.task.saved_blocked.get_or_insert(before);
-    if signal::is_due(k) {
+    if k.is_signal_due(&k.task) {
         return Err(Errno::EINTR);
     }
-    Err(k.block_forever())
+    Err(k.block_forever(For::Nothing))
 }
 
 /// Implements Linux syscall pause(2).
 pub fn sys_pause(k: &mut Kernel, _: [u64; 6]) -> SysResult {
-    Err(k.block_forever())
+    Err(k.block_forever(For::Nothing))
 }
 
 /// `stack_t`.
@@ -167,67 +172,109 @@ pub fn sys_sigaltstack(k: &mut Kernel, [new, old, ..]: [u64; 6]) -> SysResult {
     Ok(0)
 }
 
-/// Sends a signal from the process to itself, or to one of its tasks; number 0 only asks whether it could.
-fn send_own(k: &mut Kernel, tid: Option<i32>, signal: u64, code: i32) -> SysResult {
-    if tid.is_some_and(|tid| k.task_mut(tid).is_none()) {
-        return Err(Errno::ESRCH);
+/// Whether the current process may send a process a signal: kill(2).
+fn may_signal(k: &Kernel, pid: i32, signal: u64) -> bool {
+    let Some(to) = k.process(pid) else { return false };
+    let from = &k.process.cred;
+    let same_user = [from.uid.real, from.uid.effective].iter().any(|&id| id == to.cred.uid.real || id == to.cred.uid.saved);
+    let same_session = signal == u64::from(number::SIGCONT) && to.session == k.process.session;
+    pid == k.process.pid || from.capable(CAP_KILL) || same_user || same_session
+}
+
+/// Sends a signal to one task, for tkill(2) and tgkill(2); number 0 only asks whether it could.
+fn send_to_task(k: &mut Kernel, group: Option<i32>, tid: i32, signal: u64) -> SysResult {
+    let pid = k.task_mut(tid).map(|task| task.pid).filter(|&pid| group.is_none_or(|group| group == pid)).ok_or(Errno::ESRCH)?;
+    if signal as u32 > number::MAX.into() {
+        return Err(Errno::EINVAL);
     }
-    if signal as u32 == 0 {
-        return Ok(0);
+    if !may_signal(k, pid, signal) {
+        return Err(Errno::EPERM);
     }
-    let signal = signal_number(signal)?;
-    let (pid, uid) = (k.process.pid as u64, u64::from(k.process.cred.uid.real));
-    let info = Info { signal, code, errno: 0, words: [pid | uid << 32, 0] };
-    match tid {
-        Some(tid) => _ = signal::send_to(k, tid, info),
-        None => signal::send(k, info),
+    if signal as u32 != 0 {
+        let info = k.info_of_sender(signal_number(signal)?, Info::SI_TKILL);
+        signal::send_to(k, tid, info);
     }
     Ok(0)
 }
 
-/// Sends a signal with what the sender says of it: sigqueue(3).
-fn queue(k: &mut Kernel, tid: i32, signal: u64, info: u64) -> SysResult {
+/// What the sender says of a signal: sigqueue(3). Only the kernel may say that a signal is the kernel's.
+fn read_info(k: &Kernel, pid: i32, signal: u64, info: u64) -> Result<Info, Errno> {
     let [_, errno, code, _]: [i32; 4] = user::read(info)?;
     let words: [u64; 2] = user::read(info + 16)?;
-    let exists = match signal as u32 {
-        0 => k.task_mut(tid).is_some(),
-        _ => signal::send_to(k, tid, Info { signal: signal_number(signal)?, code, errno, words }),
-    };
-    if exists { Ok(0) } else { Err(Errno::ESRCH) }
+    if (code >= 0 || code == Info::SI_TKILL) && pid != k.process.pid {
+        return Err(Errno::EPERM);
+    }
+    Ok(Info { signal: signal_number(signal)?, code, errno, words })
 }
 
 /// Implements Linux syscall rt_sigqueueinfo(2).
 pub fn sys_rt_sigqueueinfo(k: &mut Kernel, [pid, signal, info, ..]: [u64; 6]) -> SysResult {
-    if pid as i32 == k.process.pid { queue(k, k.task.tid, signal, info) } else { Err(Errno::ESRCH) }
+    let pid = pid as i32;
+    let ended = k.process(pid).ok_or(Errno::ESRCH)?.end.is_some();
+    if signal as u32 != 0 {
+        let info = read_info(k, pid, signal, info)?;
+        if !may_signal(k, pid, signal) {
+            return Err(Errno::EPERM);
+        }
+        if !ended {
+            signal::send(k, pid, info);
+        }
+    }
+    Ok(0)
 }
 
 /// Implements Linux syscall rt_tgsigqueueinfo(2).
 pub fn sys_rt_tgsigqueueinfo(k: &mut Kernel, [group, tid, signal, info, ..]: [u64; 6]) -> SysResult {
-    match (group as i32, tid as i32) {
-        (..=0, _) | (_, ..=0) => Err(Errno::EINVAL),
-        (group, tid) if group == k.process.pid => queue(k, tid, signal, info),
-        _ => Err(Errno::ESRCH),
+    let (group, tid) = (group as i32, tid as i32);
+    if group <= 0 || tid <= 0 {
+        return Err(Errno::EINVAL);
     }
+    if k.task_mut(tid).is_none_or(|task| task.pid != group) {
+        return Err(Errno::ESRCH);
+    }
+    if signal as u32 != 0 {
+        let info = read_info(k, group, signal, info)?;
+        signal::send_to(k, tid, info);
+    }
+    Ok(0)
 }
 
-/// Implements Linux syscall kill(2). There is one process, in one group.
+/// Implements Linux syscall kill(2).
 pub fn sys_kill(k: &mut Kernel, [pid, signal, ..]: [u64; 6]) -> SysResult {
+    const INIT: i32 = 1;
     let pid = pid as i32;
     if signal as u32 > number::MAX.into() {
         return Err(Errno::EINVAL);
     }
-    match pid {
-        0 => send_own(k, None, signal, Info::SI_USER),
-        _ if pid == k.process.pid || pid == -k.process.group => send_own(k, None, signal, Info::SI_USER),
-        _ => Err(Errno::ESRCH),
+    let own = k.process.pid;
+    let group = if pid == 0 { k.process.group } else { pid.wrapping_neg() };
+    let members = k.all_processes().filter(|process| match pid {
+        1.. => process.pid == pid,
+        -1 => process.pid != INIT && process.pid != own,
+        _ => process.group == group,
+    });
+    let found: Vec<i32> = members.map(|process| process.pid).collect();
+    if found.is_empty() {
+        return Err(Errno::ESRCH);
     }
+    let allowed: Vec<i32> = found.into_iter().filter(|&pid| may_signal(k, pid, signal)).collect();
+    if allowed.is_empty() {
+        return Err(Errno::EPERM);
+    }
+    if signal as u32 != 0 {
+        let info = k.info_of_sender(signal_number(signal)?, Info::SI_USER);
+        for pid in allowed {
+            signal::send(k, pid, info);
+        }
+    }
+    Ok(0)
 }
 
 /// Implements Linux syscall tkill(2).
 pub fn sys_tkill(k: &mut Kernel, [tid, signal, ..]: [u64; 6]) -> SysResult {
     match tid as i32 {
         ..=0 => Err(Errno::EINVAL),
-        tid => send_own(k, Some(tid), signal, Info::SI_TKILL),
+        tid => send_to_task(k, None, tid, signal),
     }
 }
 
@@ -235,7 +282,6 @@ pub fn sys_tkill(k: &mut Kernel, [tid, signal, ..]: [u64; 6]) -> SysResult {
 pub fn sys_tgkill(k: &mut Kernel, [group, tid, signal, ..]: [u64; 6]) -> SysResult {
     match (group as i32, tid as i32) {
         (..=0, _) | (_, ..=0) => Err(Errno::EINVAL),
-        (group, tid) if group == k.process.pid => send_own(k, Some(tid), signal, Info::SI_TKILL),
-        _ => Err(Errno::ESRCH),
+        (group, tid) => send_to_task(k, Some(group), tid, signal),
     }
 }

@@ -5,9 +5,11 @@
 use super::Row;
 use super::strace::Arg::*;
 use super::strace::flags;
-use super::{attr::*, copy::*, dir::*, epoll::*, fd::*, ioctl::*, link::*, mount::*, open::*, pipe::*, poll::*};
-use super::{memory::*, process::*, signal::*, system::*, thread::*, time::*};
-use super::{read_write::*, socket::*, stat::*, timerfd::*, xattr::*};
+use super::{
+    attr::*, clone::*, copy::*, dir::*, epoll::*, fd::*, futex::*, ioctl::*, link::*, mount::*, open::*, pipe::*, poll::*,
+};
+use super::{memory::*, process::*, signal::*, system::*, time::*};
+use super::{read_write::*, socket::*, stat::*, timerfd::*, wait::*, xattr::*};
 
 macro_rules! row {
     ($number:literal, $function:ident, [$($arg:expr),*]) => {

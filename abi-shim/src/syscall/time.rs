@@ -3,6 +3,7 @@
 use crate::errno::{Errno, SysResult};
 use crate::kernel::Kernel;
 use crate::process::RealTimer;
+use crate::task::For;
 use crate::user::{self, Pod};
 use crate::wasi::{Nanos, clock};
 
@@ -159,9 +160,18 @@ pub fn sys_times(k: &mut Kernel, [buffer, ..]: [u64; 6]) -> SysResult {
     let ticks = |nanos: Nanos| nanos / (NANOS_PER_SECOND / TICKS_PER_SECOND);
     if buffer != 0 {
         // User and system time, then those of children that were waited for.
-        user::write(buffer, &[ticks(k.cpu_time()), 0, 0, 0])?;
+        user::write(buffer, &[ticks(k.cpu_time()), 0, ticks(k.process.children_cpu_time), 0])?;
     }
     Ok(ticks(clock::monotonic()))
+}
+
+/// Writes a `struct rusage` of a process that used this much CPU time.
+///
+/// # Errors
+/// EFAULT.
+pub fn write_usage(usage: u64, cpu: Nanos, kilobytes: u64) -> Result<(), Errno> {
+    let zero = Timeval::from_nanos(0);
+    user::write(usage, &Usage { user: Timeval::from_nanos(cpu), system: zero, max_rss: kilobytes, rest: [0; 13] })
 }
 
 /// `struct rusage`: user time, system time, and fourteen counts.
@@ -181,12 +191,11 @@ pub fn sys_getrusage(k: &mut Kernel, [who, usage, ..]: [u64; 6]) -> SysResult {
     const CHILDREN: i32 = -1;
     const THREAD: i32 = 1;
     let (cpu, size) = match who as i32 {
-        SELF | THREAD => (k.cpu_time(), k.process.mm.total() / 1024),
-        CHILDREN => (0, 0),
+        SELF | THREAD => (k.cpu_time(), k.process.mm.borrow().total() / 1024),
+        CHILDREN => (k.process.children_cpu_time, k.process.mm.borrow().total() / 1024),
         _ => return Err(Errno::EINVAL),
     };
-    let zero = Timeval::from_nanos(0);
-    user::write(usage, &Usage { user: Timeval::from_nanos(cpu), system: zero, max_rss: size, rest: [0; 13] })?;
+    write_usage(usage, cpu, size)?;
     Ok(0)
 }
 
@@ -201,7 +210,7 @@ fn sleep_until(k: &mut Kernel, deadline: Nanos, remaining: u64) -> SysResult {
     if remaining != 0 {
         user::write(remaining, &Timespec::from_nanos(left))?;
     }
-    Err(k.block(&[], Some(deadline)))
+    Err(k.block(&[], Some(deadline), For::Nothing))
 }
 
 /// Implements Linux syscall nanosleep(2).
@@ -239,7 +248,7 @@ fn timer_value(timer: RealTimer) -> [Timeval; 2] {
 /// Sets ITIMER_REAL; a time of 0 stops it.
 fn set_timer(k: &mut Kernel, nanos: Nanos, interval: Nanos) {
     let next = (nanos != 0).then(|| clock::monotonic().saturating_add(nanos));
-    k.process.timer = RealTimer { next, interval };
+    k.set_timer(next, interval);
 }
 
 /// Implements Linux syscall getitimer(2). The timers of CPU time never run.

@@ -34,7 +34,17 @@ impl Processes {
         self.entries.borrow_mut().insert(pid, entry);
     }
 
-    /// This process has ended.
+    /// This process is at work from now on.
+    pub fn set_current(&self, pid: i32) {
+        self.current.set(pid);
+    }
+
+    /// This is how a process stands.
+    pub fn put(&self, pid: i32, entry: Entry) {
+        self.entries.borrow_mut().insert(pid, entry);
+    }
+
+    /// This process is gone.
     pub fn remove(&self, pid: i32) {
         self.entries.borrow_mut().remove(&pid);
     }

@@ -1,75 +1,10 @@
-//! Threads: clone(2) and futex(2).
+//! futex(2).
 
-use crate::cpu;
 use crate::errno::{Errno, SysResult};
 use crate::kernel::Kernel;
+use crate::task::For;
 use crate::user;
 use crate::wasi::{Nanos, clock};
-
-/// Flags of clone(2).
-mod flag {
-    pub const VM: u64 = 0x100;
-    pub const SIGHAND: u64 = 0x800;
-    pub const THREAD: u64 = 0x1_0000;
-    pub const SETTLS: u64 = 0x8_0000;
-    pub const PARENT_SETTID: u64 = 0x10_0000;
-    pub const CHILD_CLEARTID: u64 = 0x20_0000;
-    pub const CHILD_SETTID: u64 = 0x100_0000;
-}
-
-/// New processes cannot be made yet; says so once, since programs' own messages are seldom clear.
-fn no_new_processes(k: &mut Kernel, name: &str) -> SysResult {
-    if !std::mem::replace(&mut k.said_no_processes, true) {
-        k.say(&format!("hoist: the program called {name}(2): new processes are not supported yet"));
-    }
-    Err(Errno::ENOSYS)
-}
-
-/// Implements Linux syscall clone(2) for threads, which share everything: CLONE_VM | CLONE_SIGHAND | CLONE_THREAD. A new process is ENOSYS.
-pub fn sys_clone(k: &mut Kernel, [flags, stack, parent_tid, child_tid, tls, _]: [u64; 6]) -> SysResult {
-    const THREAD: u64 = flag::VM | flag::SIGHAND | flag::THREAD;
-    if flags & THREAD != THREAD {
-        return match flags & (flag::THREAD | flag::SIGHAND) {
-            0 => no_new_processes(k, "clone"),
-            _ => Err(Errno::EINVAL),
-        };
-    }
-    let mut state = cpu::with_registers(|cpu| cpu.clone());
-    state.int[0] = 0;
-    if stack != 0 {
-        state.int[usize::from(cpu::RSP)] = stack;
-    }
-    if flags & flag::SETTLS != 0 {
-        state.int[usize::from(cpu::FS_BASE)] = tls;
-    }
-    let task = k.add_task(state)?;
-    if flags & flag::CHILD_CLEARTID != 0 {
-        task.clear_child_tid = child_tid;
-    }
-    let tid = task.tid;
-    for (wanted, addr) in [(flag::PARENT_SETTID, parent_tid), (flag::CHILD_SETTID, child_tid)] {
-        if flags & wanted != 0 {
-            // As Linux, which does not look whether it could be written.
-            let _ = user::write(addr, &tid);
-        }
-    }
-    Ok(tid as u64)
-}
-
-/// Implements Linux syscall clone3(2): ENOSYS, without a word, as programs then call clone(2).
-pub fn sys_clone3(_: &mut Kernel, _: [u64; 6]) -> SysResult {
-    Err(Errno::ENOSYS)
-}
-
-/// Implements Linux syscall fork(2): ENOSYS.
-pub fn sys_fork(k: &mut Kernel, _: [u64; 6]) -> SysResult {
-    no_new_processes(k, "fork")
-}
-
-/// Implements Linux syscall vfork(2): ENOSYS.
-pub fn sys_vfork(k: &mut Kernel, _: [u64; 6]) -> SysResult {
-    no_new_processes(k, "vfork")
-}
 
 /// Operations of futex(2).
 mod op {
@@ -118,6 +53,11 @@ pub fn sys_futex(k: &mut Kernel, [addr, operation, value, timeout, addr2, value3
     }
 }
 
+/// What tells a futex from those at the same address in other processes.
+fn key(k: &Kernel, addr: u64) -> (u32, u64) {
+    k.process.mm.borrow().futex_key(addr)
+}
+
 /// FUTEX_WAIT: sleeps while the word is `value`, for `after` nanoseconds at most.
 fn wait(k: &mut Kernel, addr: u64, value: u32, bits: u32, after: Option<Nanos>) -> SysResult {
     if bits == 0 {
@@ -133,20 +73,23 @@ fn wait(k: &mut Kernel, addr: u64, value: u32, bits: u32, after: Option<Nanos>) 
     if deadline.is_some_and(|deadline| clock::monotonic() >= deadline) {
         return Err(Errno::ETIMEDOUT);
     }
-    Err(k.block_on_futex(addr, bits, deadline))
+    let futex = key(k, addr);
+    Err(k.block(&[], deadline, For::Futex(futex, bits)))
 }
 
 /// FUTEX_WAKE.
 fn wake(k: &mut Kernel, addr: u64, bits: u32, count: usize) -> SysResult {
     user::read::<u32>(addr)?;
-    Ok(k.wake(addr, bits, count) as u64)
+    let futex = key(k, addr);
+    Ok(k.wake(futex, bits, count) as u64)
 }
 
 /// FUTEX_REQUEUE: how many were woken, and how many now wait for the other word.
 fn requeue(k: &mut Kernel, addr: u64, addr2: u64, wake: usize, moves: usize) -> Result<(u64, u64), Errno> {
     user::read::<u32>(addr2)?;
-    let woken = k.wake(addr, ANY, wake);
-    Ok((woken as u64, k.requeue(addr, addr2, moves) as u64))
+    let (from, to) = (key(k, addr), key(k, addr2));
+    let woken = k.wake(from, ANY, wake);
+    Ok((woken as u64, k.requeue(from, to, moves) as u64))
 }
 
 /// FUTEX_WAKE_OP: changes the second word, wakes those who wait for the first, and, if the second was as asked, those who wait for it.
@@ -174,6 +117,7 @@ fn wake_op(k: &mut Kernel, addr: u64, addr2: u64, count: usize, count2: usize, o
         5 => old as i32 >= compared as i32,
         _ => return Err(Errno::ENOSYS),
     };
-    let woken = k.wake(addr, ANY, count);
-    Ok((woken + if holds { k.wake(addr2, ANY, count2) } else { 0 }) as u64)
+    let (first, second) = (key(k, addr), key(k, addr2));
+    let woken = k.wake(first, ANY, count);
+    Ok((woken + if holds { k.wake(second, ANY, count2) } else { 0 }) as u64)
 }

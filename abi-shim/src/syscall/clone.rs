@@ -1,0 +1,77 @@
+//! New tasks and processes: clone(2), clone3(2), fork(2), vfork(2).
+
+use crate::errno::{Errno, SysResult};
+use crate::fork::{CloneArgs, flag};
+use crate::kernel::Kernel;
+use crate::signal::number;
+use crate::user::{self, Pod};
+
+/// Makes the task; with CLONE_VFORK the call waits for it, and knows on later tries which it was.
+fn clone(k: &mut Kernel, args: CloneArgs) -> SysResult {
+    let tid = match k.task.borrower {
+        Some(tid) => tid,
+        None => k.copy_process(args)?,
+    };
+    if args.flags & flag::VFORK != 0 && args.flags & flag::THREAD == 0 {
+        k.wait_for_borrower(tid)?;
+    }
+    Ok(tid as u64)
+}
+
+/// Implements Linux syscall clone(2): threads, which share everything, and processes, whose handlers are their own (CLONE_SIGHAND without
+/// CLONE_THREAD is EINVAL). New namespaces are EPERM.
+pub fn sys_clone(k: &mut Kernel, [flags, stack, parent_tid, child_tid, tls, _]: [u64; 6]) -> SysResult {
+    const SIGNAL: u64 = 0xff;
+    let flags = flags & u64::from(u32::MAX);
+    let exit_signal = (flags & SIGNAL) as u8;
+    if exit_signal > number::MAX {
+        return Err(Errno::EINVAL);
+    }
+    clone(k, CloneArgs { flags: flags & !SIGNAL, exit_signal, stack, parent_tid, child_tid, tls })
+}
+
+/// `struct clone_args`, as much of it as the first version had.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Args {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    stack: u64,
+    stack_size: u64,
+    tls: u64,
+}
+unsafe impl Pod for Args {}
+
+/// Implements Linux syscall clone3(2), likewise; set_tid and cgroup are EINVAL.
+pub fn sys_clone3(k: &mut Kernel, [args, size, ..]: [u64; 6]) -> SysResult {
+    const FIRST_VERSION: u64 = 64;
+    const SIGNAL: u64 = 0xff;
+    const LARGEST: u64 = 4096;
+    if size > LARGEST {
+        return Err(Errno::E2BIG);
+    }
+    if size < FIRST_VERSION {
+        return Err(Errno::EINVAL);
+    }
+    // What later versions added has to be zero.
+    let rest = user::UserSlice::new(args + FIRST_VERSION, size - FIRST_VERSION)?;
+    let Args { flags, child_tid, parent_tid, exit_signal, stack, stack_size, tls, .. } = user::read(args)?;
+    let signal = u8::try_from(exit_signal).ok().filter(|&signal| signal <= number::MAX).ok_or(Errno::EINVAL)?;
+    if flags & SIGNAL != 0 || (stack == 0) != (stack_size == 0) || rest.to_vec().iter().any(|&byte| byte != 0) {
+        return Err(Errno::EINVAL);
+    }
+    clone(k, CloneArgs { flags, exit_signal: signal, stack: stack.wrapping_add(stack_size), parent_tid, child_tid, tls })
+}
+
+/// Implements Linux syscall fork(2).
+pub fn sys_fork(k: &mut Kernel, _: [u64; 6]) -> SysResult {
+    clone(k, CloneArgs { exit_signal: number::SIGCHLD, ..CloneArgs::default() })
+}
+
+/// Implements Linux syscall vfork(2).
+pub fn sys_vfork(k: &mut Kernel, _: [u64; 6]) -> SysResult {
+    clone(k, CloneArgs { flags: flag::VM | flag::VFORK, exit_signal: number::SIGCHLD, ..CloneArgs::default() })
+}
