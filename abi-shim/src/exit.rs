@@ -28,6 +28,7 @@ impl Kernel {
         self.others.retain(|task| task.pid != pid);
         self.process.end = Some(end);
         self.process.timer = RealTimer::default();
+        self.process.timers.clear();
         if pid == INIT {
             self.end = Some(end);
             self.others.clear();

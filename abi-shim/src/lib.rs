@@ -10,7 +10,7 @@
 //! | [`fork`], [`exit`] | how processes begin and end |
 //! | [`exec`], [`elf`], [`stack`] | execve(2) |
 //! | [`mm`], [`code_map`] | the address space; which lifted code is good where |
-//! | [`signal`], [`cred`], [`limits`] | what their names say |
+//! | [`signal`], [`timer`], [`cred`], [`limits`] | what their names say |
 //! | [`fs`] | files |
 //! | [`user`], [`rom`], [`cpu`] over [`machine`] | guest memory, ROM and manifest, registers; natively a stand-in |
 //! | [`wasi`] | the host |
@@ -41,5 +41,6 @@ pub mod signal;
 pub mod stack;
 pub mod syscall;
 pub mod task;
+pub mod timer;
 pub mod user;
 pub mod wasi;

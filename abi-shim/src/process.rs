@@ -1,6 +1,7 @@
 //! A process: what its tasks share.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::cred::Credentials;
@@ -38,13 +39,50 @@ pub enum Change {
     Continued,
 }
 
-/// ITIMER_REAL of setitimer(2).
+/// ITIMER_REAL of setitimer(2), and the times of other timers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct RealTimer {
     /// When it goes off next, on the monotonic clock.
     pub next: Option<Nanos>,
     /// Nanoseconds between the times after that; 0: once.
     pub interval: Nanos,
+}
+
+impl RealTimer {
+    /// How often it has gone off by now; from then on the next time counts.
+    pub fn expire(&mut self, now: Nanos) -> u64 {
+        let Some(next) = self.next.filter(|&next| now >= next) else { return 0 };
+        if self.interval == 0 {
+            self.next = None;
+            return 1;
+        }
+        let times = (now - next) / self.interval + 1;
+        self.next = Some(next + times * self.interval);
+        times
+    }
+}
+
+/// What a timer does when it goes off: `struct sigevent`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Notify {
+    Nothing,
+    /// This signal, to the process.
+    Process(u8),
+    /// This signal, to one of its tasks.
+    Task(u8, i32),
+}
+
+/// A timer of timer_create(2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PosixTimer {
+    pub time: RealTimer,
+    /// The clock that absolute times are of.
+    pub clock: u64,
+    pub notify: Notify,
+    /// `sigev_value`.
+    pub value: u64,
+    /// Times that it went off beyond the one that its last signal told of.
+    pub overrun: u32,
 }
 
 /// One process.
@@ -84,6 +122,8 @@ pub struct Process {
     pub children_cpu_time: Nanos,
     pub limits: Limits,
     pub timer: RealTimer,
+    /// Those of timer_create(2), by number.
+    pub timers: BTreeMap<i32, PosixTimer>,
     /// Its first task's name, when that has ended.
     pub name: Vec<u8>,
     /// The program's file.
@@ -129,6 +169,7 @@ impl Process {
             children_cpu_time: 0,
             limits: Limits::default(),
             timer: RealTimer::default(),
+            timers: BTreeMap::new(),
             name: Vec::new(),
             exe: None,
             arguments: (0, 0),
@@ -170,10 +211,16 @@ impl Process {
             cpu_time: 0,
             children_cpu_time: 0,
             timer: RealTimer::default(),
+            timers: BTreeMap::new(),
             started: crate::wasi::clock::monotonic(),
             end: None,
             ..*self
         }
+    }
+
+    /// When its first timer goes off.
+    pub fn next_timer(&self) -> Option<Nanos> {
+        self.timers.values().map(|timer| timer.time).chain([self.timer]).filter_map(|timer| timer.next).min()
     }
 
     /// What execve(2) changes besides memory and registers.
@@ -183,6 +230,7 @@ impl Process {
         drop(files.close_on_exec());
         self.files = Rc::new(RefCell::new(files));
         self.actions.become_program();
+        self.timers.clear();
         self.exe = Some(exe.clone());
         self.has_executed = true;
         self.keep_caps = false;

@@ -48,6 +48,7 @@ impl Kernel {
                 if self.task.done > 0 {
                     break Ok(self.task.done as u64);
                 }
+                self.task.opening = None;
                 interrupted = Interrupted::Call { number };
                 break Err(Errno::EINTR);
             }
@@ -56,6 +57,8 @@ impl Kernel {
                 result => break result,
             }
             if !self.others.is_empty() {
+                // A FIFO that has been opened may be what another one waits for.
+                self.activity += u64::from(!again);
                 self.task.state = State::Waiting;
                 self.task.seen = self.activity;
                 return PC_RESCHEDULE;
@@ -172,33 +175,6 @@ impl Kernel {
         let start = wasi::clock::monotonic();
         wasi::poll::wait(&events, deadline);
         self.slept += wasi::clock::monotonic().saturating_sub(start);
-    }
-
-    /// Sets the timer of the current process; `next`: when it goes off.
-    pub fn set_timer(&mut self, next: Option<Nanos>, interval: Nanos) {
-        self.process.timer = crate::process::RealTimer { next, interval };
-        self.next_timer = self.all_processes().filter_map(|process| process.timer.next).min();
-    }
-
-    /// Sends SIGALRM to the processes whose time has come.
-    fn run_timers(&mut self) {
-        let Some(next) = self.next_timer else { return };
-        let now = wasi::clock::monotonic();
-        if now < next {
-            return;
-        }
-        let mut due = Vec::new();
-        for process in self.all_processes_mut() {
-            let timer = &mut process.timer;
-            if let Some(next) = timer.next.filter(|&next| now >= next) {
-                timer.next = (timer.interval != 0).then(|| now.max(next) + timer.interval);
-                due.push(process.pid);
-            }
-        }
-        self.next_timer = self.all_processes().filter_map(|process| process.timer.next).min();
-        for pid in due {
-            signal::send(self, pid, Info { signal: number::SIGALRM, code: Info::SI_KERNEL, ..Info::default() });
-        }
     }
 
     // ---- Tasks

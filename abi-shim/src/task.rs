@@ -90,6 +90,8 @@ pub struct Task {
     pub cpu: CpuState,
     /// How much of it the call has done that waits now: a write to a pipe.
     pub done: usize,
+    /// The end of a FIFO that open(2) opens, while it waits for the other end.
+    pub opening: Option<Rc<File>>,
     /// When the call that is being made times out; kept while it is made again.
     deadline: Option<Nanos>,
 }
@@ -117,6 +119,7 @@ impl Task {
             trace: None,
             cpu: CpuState::default(),
             done: 0,
+            opening: None,
             deadline: None,
         }
     }
@@ -143,6 +146,7 @@ impl Task {
         self.next = next;
         self.deadline = None;
         self.done = 0;
+        self.opening = None;
         self.woken = false;
         self.borrower = None;
     }

@@ -25,9 +25,9 @@ pub struct Pipe {
     capacity: Cell<usize>,
     readers: Cell<usize>,
     writers: Cell<usize>,
-    /// Whether an end of the other kind was ever open. A FIFO's open(2) waits for it in Linux; here the first read or write does.
-    had_reader: Cell<bool>,
-    had_writer: Cell<bool>,
+    /// How often an end of each kind was opened.
+    reader_opens: Cell<u64>,
+    writer_opens: Cell<u64>,
     /// Reads and writes that moved bytes.
     moves: Cell<u64>,
 }
@@ -41,8 +41,8 @@ impl Pipe {
             capacity: Cell::new(PIPE_CAPACITY),
             readers: Cell::new(0),
             writers: Cell::new(0),
-            had_reader: Cell::new(false),
-            had_writer: Cell::new(false),
+            reader_opens: Cell::new(0),
+            writer_opens: Cell::new(0),
             moves: Cell::new(0),
         })
     }
@@ -75,15 +75,27 @@ pub struct PipeEnd {
     pipe: Rc<Pipe>,
     reads: bool,
     writes: bool,
+    /// How often ends of the other kind had been opened when this one was.
+    seen: u64,
 }
 
 impl PipeEnd {
     fn new(pipe: &Rc<Pipe>, reads: bool, writes: bool) -> Rc<PipeEnd> {
         pipe.readers.set(pipe.readers.get() + usize::from(reads));
         pipe.writers.set(pipe.writers.get() + usize::from(writes));
-        pipe.had_reader.set(pipe.had_reader.get() || reads);
-        pipe.had_writer.set(pipe.had_writer.get() || writes);
-        Rc::new(PipeEnd { pipe: pipe.clone(), reads, writes })
+        let seen = if reads { pipe.writer_opens.get() } else { pipe.reader_opens.get() };
+        pipe.reader_opens.set(pipe.reader_opens.get() + u64::from(reads));
+        pipe.writer_opens.set(pipe.writer_opens.get() + u64::from(writes));
+        Rc::new(PipeEnd { pipe: pipe.clone(), reads, writes, seen })
+    }
+
+    /// Whether an end of the other kind is open, or was since this one has been: open(2) of a FIFO waits for that.
+    pub fn is_connected(&self) -> bool {
+        let (others, opens) = match self.reads {
+            true => (self.pipe.writers.get(), self.pipe.writer_opens.get()),
+            false => (self.pipe.readers.get(), self.pipe.reader_opens.get()),
+        };
+        others > 0 || opens != self.seen
     }
 
     /// F_GETPIPE_SZ of fcntl(2).
@@ -121,8 +133,7 @@ impl FileObject for PipeEnd {
         let mut bytes = self.pipe.bytes.borrow_mut();
         let count = sink.room().min(bytes.len());
         if count == 0 {
-            let ended = self.pipe.writers.get() == 0 && self.pipe.had_writer.get();
-            return if ended || sink.room() == 0 { Ok(0) } else { Err(EAGAIN) };
+            return if self.pipe.writers.get() == 0 || sink.room() == 0 { Ok(0) } else { Err(EAGAIN) };
         }
         let (front, back) = bytes.as_slices();
         let first = front.len().min(count);
@@ -137,7 +148,7 @@ impl FileObject for PipeEnd {
         if feed.left() == 0 {
             return Ok(0);
         }
-        if self.pipe.readers.get() == 0 && self.pipe.had_reader.get() {
+        if self.pipe.readers.get() == 0 {
             return Err(EPIPE);
         }
         let free = self.pipe.free();
@@ -158,7 +169,7 @@ impl FileObject for PipeEnd {
             if !self.pipe.bytes.borrow().is_empty() {
                 events |= poll::IN | poll::RDNORM;
             }
-            if self.pipe.writers.get() == 0 && self.pipe.had_writer.get() {
+            if self.pipe.writers.get() == 0 && self.is_connected() {
                 events |= poll::HUP;
             }
         }
@@ -166,7 +177,7 @@ impl FileObject for PipeEnd {
             if self.pipe.free() >= PIPE_BUF {
                 events |= poll::OUT | poll::WRNORM;
             }
-            if self.pipe.readers.get() == 0 && self.pipe.had_reader.get() {
+            if self.pipe.readers.get() == 0 {
                 events |= poll::ERR;
             }
         }

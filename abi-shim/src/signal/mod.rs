@@ -168,6 +168,7 @@ impl Info {
     pub const CLD_STOPPED: i32 = 5;
     pub const CLD_CONTINUED: i32 = 6;
     pub const SI_KERNEL: i32 = 0x80;
+    pub const SI_TIMER: i32 = -2;
     pub const SI_TKILL: i32 = -6;
     pub const SIZE: usize = 128;
 

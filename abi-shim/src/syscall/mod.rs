@@ -37,6 +37,7 @@ pub mod strace;
 pub mod system;
 pub mod table;
 pub mod time;
+pub mod timer;
 pub mod timerfd;
 pub mod wait;
 pub mod xattr;

@@ -3,10 +3,12 @@
 use crate::errno::Errno::{E2BIG, EINVAL, ENOENT, EOPNOTSUPP};
 use crate::errno::SysResult;
 use crate::fs::mem::{MemFs, magic};
+use crate::fs::pipe::PipeEnd;
 use crate::fs::types::{NewInode, OpenFlags};
 use crate::fs::walk::Rules;
 use crate::fs::{File, Location};
 use crate::kernel::Kernel;
+use crate::task::For;
 use crate::user;
 
 use hoist_vfs::{Device, Kind};
@@ -76,7 +78,15 @@ fn open(k: &mut Kernel, path: &PathArg, flags: u32, mode: u64, rules: Rules) -> 
         flags = OpenFlags(flags.0 & KEPT);
     }
     let walker = crate::fs::walk::Walker { rules, ..path.walker() };
-    let file = vfs(k).open(&walker, &path.path, flags, path.masked(mode))?;
+    let file = match k.task.opening.take() {
+        Some(file) => file,
+        None => vfs(k).open(&walker, &path.path, flags, path.masked(mode))?,
+    };
+    // fifo(7): whoever opens one end waits for the other.
+    if !flags.has(OpenFlags::NONBLOCK) && file.as_object::<PipeEnd>().is_some_and(|end| !end.is_connected()) {
+        k.task.opening = Some(file);
+        return Err(k.block_forever(For::Anything));
+    }
     let fd = table(k).borrow_mut().add(file, flags.has(OpenFlags::CLOEXEC))?;
     Ok(fd as u64)
 }

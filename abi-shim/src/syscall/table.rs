@@ -8,7 +8,7 @@ use super::strace::flags;
 use super::{
     attr::*, clone::*, copy::*, dir::*, epoll::*, fd::*, futex::*, ioctl::*, link::*, mount::*, open::*, pipe::*, poll::*,
 };
-use super::{memory::*, process::*, signal::*, system::*, time::*};
+use super::{memory::*, process::*, signal::*, system::*, time::*, timer::*};
 use super::{read_write::*, socket::*, stat::*, timerfd::*, wait::*, xattr::*};
 
 macro_rules! row {
@@ -189,6 +189,10 @@ pub const ROWS: &[Row] = &[
     row!(219, sys_restart_syscall, []),
     row!(221, sys_fadvise64, [Fd, Long, Size, Int]),
     row!(222, sys_timer_create, [Value(flags::CLOCK), Ptr, Ptr]),
+    row!(223, sys_timer_settime, [Int, Hex, Ptr, Ptr]),
+    row!(224, sys_timer_gettime, [Int, Ptr]),
+    row!(225, sys_timer_getoverrun, [Int]),
+    row!(226, sys_timer_delete, [Int]),
     row!(227, sys_clock_settime, [Value(flags::CLOCK), Ptr]),
     row!(228, sys_clock_gettime, [Value(flags::CLOCK), Ptr]),
     row!(229, sys_clock_getres, [Value(flags::CLOCK), Ptr]),

@@ -2,12 +2,11 @@
 
 use crate::errno::{Errno, SysResult};
 use crate::kernel::Kernel;
-use crate::process::RealTimer;
 use crate::task::For;
 use crate::user::{self, Pod};
 use crate::wasi::{Nanos, clock};
 
-const NANOS_PER_SECOND: u64 = 1_000_000_000;
+pub const NANOS_PER_SECOND: u64 = 1_000_000_000;
 /// USER_HZ: units of times(2).
 const TICKS_PER_SECOND: u64 = 100;
 /// Nanoseconds of a tick of the coarse clocks: CONFIG_HZ=250.
@@ -16,7 +15,7 @@ const COARSE: u64 = 4_000_000;
 /// `struct timespec`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(C)]
-struct Timespec {
+pub(super) struct Timespec {
     seconds: i64,
     nanos: i64,
 }
@@ -25,14 +24,14 @@ unsafe impl Pod for Timespec {}
 /// `struct timeval`.
 #[derive(Clone, Copy)]
 #[repr(C)]
-struct Timeval {
+pub(super) struct Timeval {
     seconds: i64,
     micros: i64,
 }
 unsafe impl Pod for Timeval {}
 
 impl Timeval {
-    fn from_nanos(nanos: Nanos) -> Timeval {
+    pub(super) fn from_nanos(nanos: Nanos) -> Timeval {
         Timeval { seconds: (nanos / NANOS_PER_SECOND) as i64, micros: (nanos % NANOS_PER_SECOND / 1000) as i64 }
     }
 
@@ -45,7 +44,7 @@ impl Timeval {
 }
 
 impl Timespec {
-    fn from_nanos(nanos: Nanos) -> Timespec {
+    pub(super) fn from_nanos(nanos: Nanos) -> Timespec {
         Timespec { seconds: (nanos / NANOS_PER_SECOND) as i64, nanos: (nanos % NANOS_PER_SECOND) as i64 }
     }
 
@@ -233,58 +232,4 @@ pub fn sys_clock_nanosleep(k: &mut Kernel, [id, flags, request, remaining, ..]: 
     let nanos = if absolute { wanted.saturating_sub(now) } else { wanted };
     let deadline = k.task.deadline_after(nanos);
     sleep_until(k, deadline, if absolute { 0 } else { remaining })
-}
-
-// ---- Timers
-
-const ITIMER_REAL: u64 = 0;
-
-/// What ITIMER_REAL shows: `struct itimerval`, interval and time left.
-fn timer_value(timer: RealTimer) -> [Timeval; 2] {
-    let left = timer.next.map_or(0, |next| next.saturating_sub(clock::monotonic()).max(1000));
-    [Timeval::from_nanos(timer.interval), Timeval::from_nanos(left)]
-}
-
-/// Sets ITIMER_REAL; a time of 0 stops it.
-fn set_timer(k: &mut Kernel, nanos: Nanos, interval: Nanos) {
-    let next = (nanos != 0).then(|| clock::monotonic().saturating_add(nanos));
-    k.set_timer(next, interval);
-}
-
-/// Implements Linux syscall getitimer(2). The timers of CPU time never run.
-pub fn sys_getitimer(k: &mut Kernel, [which, value, ..]: [u64; 6]) -> SysResult {
-    let timer = match which {
-        ITIMER_REAL => k.process.timer,
-        1 | 2 => RealTimer::default(),
-        _ => return Err(Errno::EINVAL),
-    };
-    user::write(value, &timer_value(timer))?;
-    Ok(0)
-}
-
-/// Implements Linux syscall setitimer(2): ITIMER_REAL, whose signal comes at the next system call; the others are accepted and do not run.
-pub fn sys_setitimer(k: &mut Kernel, [which, new, old, ..]: [u64; 6]) -> SysResult {
-    if which > 2 {
-        return Err(Errno::EINVAL);
-    }
-    let [interval, value] = if new == 0 { [0, 0] } else { [read_timeval(new)?, read_timeval(new + 16)?] };
-    if old != 0 {
-        sys_getitimer(k, [which, old, 0, 0, 0, 0])?;
-    }
-    if which == ITIMER_REAL {
-        set_timer(k, value, interval);
-    }
-    Ok(0)
-}
-
-/// Implements Linux syscall alarm(2).
-pub fn sys_alarm(k: &mut Kernel, [seconds, ..]: [u64; 6]) -> SysResult {
-    let left = k.process.timer.next.map_or(0, |next| next.saturating_sub(clock::monotonic()));
-    set_timer(k, (seconds as u32 as u64) * NANOS_PER_SECOND, 0);
-    Ok(left.div_ceil(NANOS_PER_SECOND))
-}
-
-/// Implements Linux syscall timer_create(2): EAGAIN, as where no more timers can be had.
-pub fn sys_timer_create(_: &mut Kernel, _: [u64; 6]) -> SysResult {
-    Err(Errno::EAGAIN)
 }
