@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use hoist_x86::boundary::PC_RESCHEDULE;
 
@@ -10,6 +10,7 @@ use crate::errno::Errno;
 use crate::fs::boot::FsInfo;
 use crate::fs::console::ConsoleFile;
 use crate::fs::epoll::Epoll;
+use crate::fs::socket::UnixSocket;
 use crate::fs::types::poll;
 use crate::fs::{Cred, FdTable, File, Vfs};
 use crate::process::{End, Process};
@@ -41,6 +42,8 @@ pub struct Kernel {
     pub activity: u64,
     /// System calls until another task gets its turn.
     pub turn: u32,
+    /// Sockets bound to names that are not in the tree: unix(7).
+    pub abstract_sockets: BTreeMap<Vec<u8>, Weak<UnixSocket>>,
     /// uname(2), sethostname(2).
     pub hostname: Vec<u8>,
     /// When the machine started, on the monotonic clock.

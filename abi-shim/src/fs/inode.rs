@@ -11,6 +11,7 @@ use super::file::FileObject;
 use super::types::{NewInode, OpenFlags, SetAttr, Stat, StatFs};
 use super::{Feed, Result, Sink};
 use crate::errno::Errno::{EINVAL, ENODATA, ENOTDIR, EOPNOTSUPP, EPERM, EROFS};
+use crate::fs::socket::Bound;
 
 /// A file, shared by its names and by those who have it open.
 pub type InodeRef = Rc<dyn Inode>;
@@ -237,6 +238,11 @@ pub trait Inode: Any {
 
     /// The seals of a file from memfd_create(2), bits of [`seal`]; `None` where there cannot be any.
     fn seals(&self) -> Option<&Cell<u32>> {
+        None
+    }
+
+    /// The socket that is bound to it; `None` if it is no socket.
+    fn bound(&self) -> Option<&Bound> {
         None
     }
 

@@ -21,6 +21,7 @@ pub mod futex;
 pub mod ioctl;
 pub mod link;
 pub mod memory;
+pub mod message;
 pub mod mount;
 pub mod open;
 pub mod path;

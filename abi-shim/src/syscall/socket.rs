@@ -1,26 +1,29 @@
-//! Sockets: pairs within the UNIX domain, and the errors of a machine without a network and without servers.
+//! Sockets of the UNIX domain: making them, names, connections, options. Messages are in [`super::message`].
 
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
-use hoist_vfs::Kind;
+use hoist_vfs::{Device, Kind};
 
 use crate::errno::Errno::{
-    EACCES, EAFNOSUPPORT, EAGAIN, ECONNREFUSED, EINVAL, EISCONN, ENOPROTOOPT, ENOTCONN, ENOTSOCK, EOPNOTSUPP, EPIPE,
-    EPROTONOSUPPORT, ESOCKTNOSUPPORT,
+    EACCES, EADDRINUSE, EAFNOSUPPORT, EAGAIN, ECONNREFUSED, EINVAL, ENOPROTOOPT, ENOTSOCK, EOPNOTSUPP, EPROTONOSUPPORT,
+    ESOCKTNOSUPPORT,
 };
-use crate::errno::SysResult;
+use crate::errno::{Errno, SysResult};
 use crate::fs::anon::magic;
-use crate::fs::socket::{BUFFER, Type, UnixSocket};
-use crate::fs::types::{MAY_WRITE, OpenFlags, poll};
-use crate::fs::uio::{Piece, UserPieces};
+use crate::fs::socket::{BUFFER, Peer, Type, UnixSocket};
+use crate::fs::types::{MAY_WRITE, NewInode, OpenFlags, poll};
 use crate::fs::{File, Result};
 use crate::kernel::Kernel;
+use crate::task::For;
 use crate::user;
 
-use super::path::{AT_FDCWD, PathArg, count, done, file, or_wait, table, vfs};
-use super::read_write::pieces;
+use super::path::{AT_FDCWD, PathArg, done, file, or_wait, table, vfs};
 
-const AF_UNIX: u64 = 1;
+pub const AF_UNIX: u64 = 1;
+const AF_UNSPEC: u16 = 0;
+/// `sun_family` and `struct sockaddr_un`.
+const FAMILY: usize = 2;
+const ADDRESS_MAX: u64 = 110;
 
 /// Type and flags of socket(2).
 fn decode(ty: u64) -> Result<(Type, u32)> {
@@ -39,21 +42,32 @@ fn decode(ty: u64) -> Result<(Type, u32)> {
     Ok((ty, flags))
 }
 
-fn open(k: &Kernel, socket: Rc<UnixSocket>, flags: u32) -> Rc<File> {
-    let reopen = Box::new(|_| Err(crate::errno::Errno::ENXIO));
+fn check_domain(domain: u64, protocol: u64) -> Result<()> {
+    match domain {
+        AF_UNIX if protocol > 1 => Err(EPROTONOSUPPORT),
+        AF_UNIX => Ok(()),
+        _ => Err(EAFNOSUPPORT),
+    }
+}
+
+/// The open file of a socket.
+pub fn open(k: &Kernel, socket: Rc<UnixSocket>, flags: u32) -> Rc<File> {
+    let reopen = Box::new(|_| Err(Errno::ENXIO));
     let at = vfs(k).anonymous(Kind::Socket, 0o777, "socket:[{}]", magic::SOCKFS, reopen);
     File::object(at, OpenFlags(OpenFlags::RDWR | flags & OpenFlags::NONBLOCK), socket)
+}
+
+/// Who the current process is to its peers.
+pub fn own_peer(k: &Kernel) -> Peer {
+    let cred = &k.process.cred;
+    Peer { pid: k.process.pid, uid: cred.uid.effective, gid: cred.gid.effective }
 }
 
 /// Implements Linux syscall socket(2) for AF_UNIX; other domains are not there.
 pub fn sys_socket(k: &mut Kernel, [domain, ty, protocol, ..]: [u64; 6]) -> SysResult {
     let (ty, flags) = decode(ty)?;
-    match domain {
-        AF_UNIX if protocol > 1 => return Err(EPROTONOSUPPORT),
-        AF_UNIX => {}
-        _ => return Err(EAFNOSUPPORT),
-    }
-    let file = open(k, UnixSocket::new(ty), flags);
+    check_domain(domain, protocol)?;
+    let file = open(k, UnixSocket::new(ty, own_peer(k)), flags);
     let fd = table(k).borrow_mut().add(file, flags & OpenFlags::CLOEXEC != 0)?;
     Ok(fd as u64)
 }
@@ -61,54 +75,189 @@ pub fn sys_socket(k: &mut Kernel, [domain, ty, protocol, ..]: [u64; 6]) -> SysRe
 /// Implements Linux syscall socketpair(2).
 pub fn sys_socketpair(k: &mut Kernel, [domain, ty, protocol, fds_at, ..]: [u64; 6]) -> SysResult {
     let (ty, flags) = decode(ty)?;
-    match domain {
-        AF_UNIX if protocol > 1 => return Err(EPROTONOSUPPORT),
-        AF_UNIX => {}
-        _ => return Err(EAFNOSUPPORT),
-    }
+    check_domain(domain, protocol)?;
     user::check(fds_at, 8)?;
-    let (one, other) = UnixSocket::pair(ty);
+    let (one, other) = UnixSocket::pair(ty, own_peer(k));
     let (one, other) = (open(k, one, flags), open(k, other, flags));
     let fds = table(k).borrow_mut().add_pair(one, other, flags & OpenFlags::CLOEXEC != 0)?;
     done(user::write(fds_at, &fds))
 }
 
-fn socket(k: &Kernel, fd: u64) -> Result<(Rc<File>, Rc<UnixSocket>)> {
+/// The socket of a descriptor.
+pub fn socket(k: &Kernel, fd: u64) -> Result<(Rc<File>, Rc<UnixSocket>)> {
     let file = file(k, fd)?;
     let socket = file.as_object::<UnixSocket>().ok_or(ENOTSOCK)?;
     Ok((file, socket))
 }
 
-/// The path in a `struct sockaddr_un`; `None` for an abstract address.
-fn address(addr: u64, len: u64) -> Result<Option<Vec<u8>>> {
-    const FAMILY: u64 = 2;
-    const SIZE: u64 = 110;
-    if !(FAMILY + 1..=SIZE).contains(&len) {
+// ---- Addresses
+
+/// What a `struct sockaddr_un` names.
+pub enum Address {
+    /// AF_UNSPEC.
+    Nothing,
+    /// A path, or a name that begins with a NUL and is in no tree; empty: any that is free.
+    Name(Vec<u8>),
+}
+
+/// Reads an address.
+///
+/// # Errors
+/// `EINVAL` if it is none of the UNIX domain.
+pub fn read_address(addr: u64, len: u64) -> Result<Address> {
+    if !(FAMILY as u64..=ADDRESS_MAX).contains(&len) {
         return Err(EINVAL);
     }
     let mut bytes = vec![0; len as usize];
     user::copy_from_user(addr, &mut bytes)?;
-    if u16::from_le_bytes([bytes[0], bytes[1]]) != AF_UNIX as u16 {
-        return Err(EINVAL);
+    let name = bytes.split_off(FAMILY);
+    match u16::from_le_bytes([bytes[0], bytes[1]]) {
+        AF_UNSPEC => Ok(Address::Nothing),
+        family if u64::from(family) != AF_UNIX => Err(EINVAL),
+        _ if name.first() == Some(&0) => Ok(Address::Name(name)),
+        _ => {
+            let end = name.iter().position(|&byte| byte == 0).unwrap_or(name.len());
+            Ok(Address::Name(name[..end].to_vec()))
+        }
     }
-    let path = bytes.split_off(FAMILY as usize);
-    let end = path.iter().position(|&byte| byte == 0).unwrap_or(path.len());
-    Ok((end > 0).then(|| path[..end].to_vec()))
 }
 
-/// Implements Linux syscall connect(2): nobody listens, at any address.
-pub fn sys_connect(k: &mut Kernel, [fd, addr, len, ..]: [u64; 6]) -> SysResult {
-    let (_, socket) = socket(k, fd)?;
-    let Some(path) = address(addr, len)? else {
-        return Err(ECONNREFUSED);
-    };
-    if socket.is_connected() {
-        return Err(EISCONN);
+/// Writes a `struct sockaddr_un`, as much of it as the caller has room for; `room`: how much that is, and then how long it would be.
+///
+/// # Errors
+/// `EFAULT`, `EINVAL`.
+pub fn write_address(name: &[u8], addr: u64, room: u64) -> Result<()> {
+    let space: i32 = user::read(room)?;
+    let space = usize::try_from(space).map_err(|_| EINVAL)?;
+    let bytes = address_bytes(name);
+    user::copy_to_user(addr, &bytes[..space.min(bytes.len())])?;
+    user::write(room, &(bytes.len() as u32))
+}
+
+/// A `struct sockaddr_un`; paths end in a NUL.
+pub fn address_bytes(name: &[u8]) -> Vec<u8> {
+    let end: &[u8] = if name.first().is_some_and(|&byte| byte != 0) { &[0] } else { &[] };
+    [&(AF_UNIX as u16).to_le_bytes()[..], name, end].concat()
+}
+
+/// The socket that is bound to a name.
+///
+/// # Errors
+/// `ECONNREFUSED` if it is closed, or the file is none; what looking a path up gives.
+pub fn find(k: &Kernel, name: &[u8]) -> Result<Rc<UnixSocket>> {
+    if name.first() == Some(&0) {
+        return k.abstract_sockets.get(name).and_then(Weak::upgrade).ok_or(ECONNREFUSED);
     }
-    let arg = PathArg::of(k, AT_FDCWD as u64, path)?;
+    let arg = PathArg::of(k, AT_FDCWD as u64, name.to_vec())?;
     let found = arg.resolve(true)?;
     arg.cred().permission(&found.inode().stat()?, MAY_WRITE).map_err(|_| EACCES)?;
-    Err(ECONNREFUSED)
+    found.inode().bound().and_then(|bound| bound.borrow().upgrade()).ok_or(ECONNREFUSED)
+}
+
+/// Implements Linux syscall bind(2).
+pub fn sys_bind(k: &mut Kernel, [fd, addr, len, ..]: [u64; 6]) -> SysResult {
+    let (_, socket) = socket(k, fd)?;
+    let Address::Name(name) = read_address(addr, len)? else { return Err(EINVAL) };
+    if !socket.name().is_empty() {
+        return Err(EINVAL);
+    }
+    if name.is_empty() || name[0] == 0 {
+        return bind_abstract(k, &socket, name);
+    }
+    let arg = PathArg::of(k, AT_FDCWD as u64, name.clone())?;
+    let mode = arg.masked(0o777);
+    let new = NewInode { kind: Kind::Socket, mode, uid: 0, gid: 0, rdev: Device::default(), target: Vec::new() };
+    let made = vfs(k).create(&arg.walker(), &name, new).map_err(|error| match error {
+        Errno::EEXIST => EADDRINUSE,
+        error => error,
+    })?;
+    if let Some(bound) = made.inode().bound() {
+        *bound.borrow_mut() = Rc::downgrade(&socket);
+    }
+    socket.set_name(&name);
+    Ok(0)
+}
+
+/// Binds to a name that is in no tree; to any if it is empty.
+fn bind_abstract(k: &mut Kernel, socket: &Rc<UnixSocket>, name: Vec<u8>) -> SysResult {
+    let sockets = &mut k.abstract_sockets;
+    sockets.retain(|_, socket| socket.strong_count() > 0);
+    let name = match name.is_empty() {
+        // unix(7): a NUL and five hexadecimal digits.
+        true => (0..)
+            .map(|number| format!("\0{number:05x}").into_bytes())
+            .find(|name| !sockets.contains_key(name))
+            .ok_or(EADDRINUSE)?,
+        false if sockets.contains_key(&name) => return Err(EADDRINUSE),
+        false => name,
+    };
+    socket.set_name(&name);
+    sockets.insert(name, Rc::downgrade(socket));
+    Ok(0)
+}
+
+/// Implements Linux syscall getsockname(2).
+pub fn sys_getsockname(k: &mut Kernel, [fd, addr, len, ..]: [u64; 6]) -> SysResult {
+    let (_, socket) = socket(k, fd)?;
+    done(write_address(&socket.name(), addr, len))
+}
+
+/// Implements Linux syscall getpeername(2).
+pub fn sys_getpeername(k: &mut Kernel, [fd, addr, len, ..]: [u64; 6]) -> SysResult {
+    let (name, _) = socket(k, fd)?.1.peer()?;
+    done(write_address(&name, addr, len))
+}
+
+// ---- Connections
+
+/// Implements Linux syscall listen(2).
+pub fn sys_listen(k: &mut Kernel, [fd, backlog, ..]: [u64; 6]) -> SysResult {
+    let (_, socket) = socket(k, fd)?;
+    socket.owner.set(own_peer(k));
+    done(socket.listen(backlog as i32))
+}
+
+/// Implements Linux syscall connect(2).
+pub fn sys_connect(k: &mut Kernel, [fd, addr, len, ..]: [u64; 6]) -> SysResult {
+    let (file, socket) = socket(k, fd)?;
+    let name = match read_address(addr, len)? {
+        Address::Nothing => {
+            socket.disconnect();
+            return Ok(0);
+        }
+        Address::Name(name) if name.is_empty() => return Err(EINVAL),
+        Address::Name(name) => name,
+    };
+    let to = find(k, &name)?;
+    socket.owner.set(own_peer(k));
+    match socket.connect(&to) {
+        // Room comes when others accept.
+        Err(EAGAIN) if !file.nonblocking() => Err(k.block_forever(For::Anything)),
+        result => done(result),
+    }
+}
+
+/// Implements Linux syscall accept(2).
+pub fn sys_accept(k: &mut Kernel, [fd, addr, len, ..]: [u64; 6]) -> SysResult {
+    sys_accept4(k, [fd, addr, len, 0, 0, 0])
+}
+
+/// Implements Linux syscall accept4(2).
+pub fn sys_accept4(k: &mut Kernel, [fd, addr, len, flags, ..]: [u64; 6]) -> SysResult {
+    let flags = flags as u32;
+    if flags & !(OpenFlags::CLOEXEC | OpenFlags::NONBLOCK) != 0 {
+        return Err(EINVAL);
+    }
+    let (file, socket) = socket(k, fd)?;
+    let result = socket.accept();
+    let accepted = or_wait(k, &file, poll::IN, result)?;
+    if addr != 0 {
+        let (name, _) = accepted.peer().unwrap_or_default();
+        write_address(&name, addr, len)?;
+    }
+    let file = open(k, accepted, flags);
+    let fd = table(k).borrow_mut().add(file, flags & OpenFlags::CLOEXEC != 0)?;
+    Ok(fd as u64)
 }
 
 /// Implements Linux syscall shutdown(2).
@@ -122,133 +271,33 @@ pub fn sys_shutdown(k: &mut Kernel, [fd, how, ..]: [u64; 6]) -> SysResult {
     })
 }
 
-const MSG_PEEK: u64 = 2;
-const MSG_DONTWAIT: u64 = 0x40;
-const MSG_NOSIGNAL: u64 = 0x4000;
-
-fn send(k: &mut Kernel, fd: u64, pieces: &[Piece], flags: u64) -> SysResult {
-    let (file, socket) = socket(k, fd)?;
-    match socket.send(&mut UserPieces::new(pieces)) {
-        Err(EAGAIN) if flags & MSG_DONTWAIT != 0 => Err(EAGAIN),
-        Err(EPIPE) => {
-            if flags & MSG_NOSIGNAL == 0 {
-                k.raise_sigpipe();
-            }
-            Err(EPIPE)
-        }
-        result => count(or_wait(k, &file, poll::OUT, result)),
-    }
-}
-
-fn receive(k: &mut Kernel, fd: u64, pieces: &[Piece], flags: u64) -> SysResult {
-    let (file, socket) = socket(k, fd)?;
-    match socket.receive(&mut UserPieces::new(pieces), flags & MSG_PEEK != 0) {
-        Err(EAGAIN) if flags & MSG_DONTWAIT != 0 => Err(EAGAIN),
-        result => count(or_wait(k, &file, poll::IN, result)),
-    }
-}
-
-/// Implements Linux syscall sendto(2), to the peer only.
-pub fn sys_sendto(k: &mut Kernel, [fd, buf, len, flags, addr, _]: [u64; 6]) -> SysResult {
-    let (_, socket) = socket(k, fd)?;
-    if addr != 0 {
-        return Err(if socket.ty == Type::Datagram { ECONNREFUSED } else { EOPNOTSUPP });
-    }
-    send(k, fd, &[Piece { addr: buf, len: len as usize }], flags)
-}
-
-/// Implements Linux syscall recvfrom(2): the peer of a pair has no address.
-pub fn sys_recvfrom(k: &mut Kernel, [fd, buf, len, flags, addr, addrlen]: [u64; 6]) -> SysResult {
-    let received = receive(k, fd, &[Piece { addr: buf, len: len as usize }], flags)?;
-    if addr != 0 {
-        user::write(addrlen, &0u32)?;
-    }
-    Ok(received)
-}
-
-/// `struct msghdr`: name and its length, pieces and their number, control data and its length, flags.
-fn message(addr: u64) -> Result<[u64; 7]> {
-    user::read(addr)
-}
-
-/// Implements Linux syscall sendmsg(2), without control data.
-pub fn sys_sendmsg(k: &mut Kernel, [fd, msg, flags, ..]: [u64; 6]) -> SysResult {
-    let [_, _, iov, iovlen, control, control_len, _] = message(msg)?;
-    if control != 0 && control_len != 0 {
-        return Err(EOPNOTSUPP);
-    }
-    send(k, fd, &pieces(iov, iovlen)?, flags)
-}
-
-/// Implements Linux syscall recvmsg(2).
-pub fn sys_recvmsg(k: &mut Kernel, [fd, msg, flags, ..]: [u64; 6]) -> SysResult {
-    let [_, _, iov, iovlen, ..] = message(msg)?;
-    let received = receive(k, fd, &pieces(iov, iovlen)?, flags)?;
-    // No name, no control data, no flags.
-    user::write(msg + 8, &0u32)?;
-    user::write(msg + 40, &[0u64; 2])?;
-    Ok(received)
-}
-
-/// Implements Linux syscall bind(2): with one process nobody could connect, so there is nothing to bind for.
-pub fn sys_bind(k: &mut Kernel, [fd, addr, len, ..]: [u64; 6]) -> SysResult {
-    socket(k, fd)?;
-    address(addr, len)?;
-    Err(EOPNOTSUPP)
-}
-
-/// Implements Linux syscall listen(2), of a socket without an address.
-pub fn sys_listen(k: &mut Kernel, [fd, ..]: [u64; 6]) -> SysResult {
-    socket(k, fd).and(Err(EINVAL))
-}
-
-/// Implements Linux syscall accept(2), of a socket that does not listen.
-pub fn sys_accept(k: &mut Kernel, [fd, ..]: [u64; 6]) -> SysResult {
-    socket(k, fd).and(Err(EINVAL))
-}
-
-/// Implements Linux syscall accept4(2), likewise.
-pub fn sys_accept4(k: &mut Kernel, args: [u64; 6]) -> SysResult {
-    sys_accept(k, args)
-}
-
-/// A `struct sockaddr_un` without a path, as much of it as the caller has room for.
-fn give_address(addr: u64, len_at: u64) -> SysResult {
-    let room: i32 = user::read(len_at)?;
-    let room = usize::try_from(room).map_err(|_| EINVAL)?;
-    let family = (AF_UNIX as u16).to_le_bytes();
-    user::copy_to_user(addr, &family[..room.min(2)])?;
-    done(user::write(len_at, &(family.len() as u32)))
-}
-
-/// Implements Linux syscall getsockname(2).
-pub fn sys_getsockname(k: &mut Kernel, [fd, addr, len, ..]: [u64; 6]) -> SysResult {
-    socket(k, fd)?;
-    give_address(addr, len)
-}
-
-/// Implements Linux syscall getpeername(2).
-pub fn sys_getpeername(k: &mut Kernel, [fd, addr, len, ..]: [u64; 6]) -> SysResult {
-    match socket(k, fd)?.1.is_connected() {
-        true => give_address(addr, len),
-        false => Err(ENOTCONN),
-    }
-}
+// ---- Options
 
 const SOL_SOCKET: u64 = 1;
+const SO_PASSCRED: u64 = 16;
 
-/// Implements Linux syscall setsockopt(2): options of the socket level are accepted and change nothing.
-pub fn sys_setsockopt(k: &mut Kernel, [fd, level, ..]: [u64; 6]) -> SysResult {
-    socket(k, fd)?;
-    if level == SOL_SOCKET { Ok(0) } else { Err(EOPNOTSUPP) }
+/// Implements Linux syscall setsockopt(2): SO_PASSCRED; other options of the socket level are accepted and change nothing.
+pub fn sys_setsockopt(k: &mut Kernel, [fd, level, name, value, len, _]: [u64; 6]) -> SysResult {
+    let (_, socket) = socket(k, fd)?;
+    if level != SOL_SOCKET {
+        return Err(EOPNOTSUPP);
+    }
+    if name == SO_PASSCRED {
+        if len < 4 {
+            return Err(EINVAL);
+        }
+        socket.pass_credentials.set(user::read::<i32>(value)? != 0);
+    }
+    Ok(0)
 }
 
-/// Implements Linux syscall getsockopt(2): the integers that programs ask every socket for.
+/// Implements Linux syscall getsockopt(2): what programs ask every socket for, and SO_PEERCRED.
 pub fn sys_getsockopt(k: &mut Kernel, [fd, level, name, value, len_at, _]: [u64; 6]) -> SysResult {
     const SO_TYPE: u64 = 3;
     const SO_ERROR: u64 = 4;
     const SO_SNDBUF: u64 = 7;
     const SO_RCVBUF: u64 = 8;
+    const SO_PEERCRED: u64 = 17;
     const SO_ACCEPTCONN: u64 = 30;
     const SO_PROTOCOL: u64 = 38;
     const SO_DOMAIN: u64 = 39;
@@ -256,14 +305,22 @@ pub fn sys_getsockopt(k: &mut Kernel, [fd, level, name, value, len_at, _]: [u64;
     if level != SOL_SOCKET {
         return Err(EOPNOTSUPP);
     }
-    let answer = match name {
-        SO_TYPE => socket.ty as i32,
-        SO_ERROR | SO_ACCEPTCONN | SO_PROTOCOL => 0,
-        SO_SNDBUF | SO_RCVBUF => BUFFER as i32,
-        SO_DOMAIN => AF_UNIX as i32,
+    let answer: Vec<i32> = match name {
+        SO_TYPE => vec![socket.ty as i32],
+        SO_ERROR | SO_PROTOCOL => vec![0],
+        SO_ACCEPTCONN => vec![socket.is_listening().into()],
+        SO_SNDBUF | SO_RCVBUF => vec![BUFFER as i32],
+        SO_PASSCRED => vec![socket.pass_credentials.get().into()],
+        SO_DOMAIN => vec![AF_UNIX as i32],
+        // Of a socket without a peer: process 0, and nobody.
+        SO_PEERCRED => match socket.peer() {
+            Ok((_, peer)) => vec![peer.pid, peer.uid as i32, peer.gid as i32],
+            Err(_) => vec![0, -1, -1],
+        },
         _ => return Err(ENOPROTOOPT),
     };
-    let room = usize::try_from(user::read::<i32>(len_at)?).map_err(|_| EINVAL)?.min(4);
-    user::copy_to_user(value, &answer.to_le_bytes()[..room])?;
+    let bytes: Vec<u8> = answer.into_iter().flat_map(i32::to_le_bytes).collect();
+    let room = usize::try_from(user::read::<i32>(len_at)?).map_err(|_| EINVAL)?.min(bytes.len());
+    user::copy_to_user(value, &bytes[..room])?;
     done(user::write(len_at, &(room as u32)))
 }

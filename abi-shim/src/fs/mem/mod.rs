@@ -18,6 +18,7 @@ use super::Result;
 use super::inode::InodeRef;
 use super::types::{BLOCK_SIZE, NewInode, StatFs};
 use crate::errno::Errno::{self, EIO, ENOSPC};
+use crate::fs::socket::Bound;
 use crate::rom::RomSource;
 use node::{Attr, Body, Node};
 
@@ -94,7 +95,7 @@ impl MemFs {
             Kind::Symlink => Body::Symlink(rom.readlink(id).map_err(damaged)?),
             Kind::CharDevice | Kind::BlockDevice => Body::Device(meta.rdev),
             Kind::Fifo => Body::Fifo(RefCell::default()),
-            Kind::Socket => Body::Socket,
+            Kind::Socket => Body::Socket(Bound::default()),
         };
         let attr = Attr {
             mode: meta.mode,
@@ -121,7 +122,7 @@ impl MemFs {
             Kind::Symlink => Body::Symlink(new.target.clone()),
             Kind::CharDevice | Kind::BlockDevice => Body::Device(new.rdev),
             Kind::Fifo => Body::Fifo(RefCell::default()),
-            Kind::Socket => Body::Socket,
+            Kind::Socket => Body::Socket(Bound::default()),
         };
         let now = self.now();
         let attr = Attr {

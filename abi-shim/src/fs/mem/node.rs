@@ -14,6 +14,7 @@ use crate::errno::Errno::{EEXIST, EFBIG, EINVAL, EIO, EISDIR, EMLINK, ENODATA, E
 use crate::fs::file::FileObject;
 use crate::fs::inode::{DirEntry, Inode, InodeRef, RomFile, SetXattr, seal};
 use crate::fs::pipe::Pipe;
+use crate::fs::socket::Bound;
 use crate::fs::types::{BLOCK_SIZE, NewInode, OpenFlags, SetAttr, Stat, StatFs};
 use crate::fs::{Feed, Result, Sink};
 
@@ -43,7 +44,7 @@ pub enum Body {
     Device(Device),
     /// The pipe behind a FIFO, while anyone has it open.
     Fifo(RefCell<std::rc::Weak<Pipe>>),
-    Socket,
+    Socket(Bound),
 }
 
 type Xattrs = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -165,7 +166,7 @@ impl Inode for Node {
             Body::Directory(_) => (BLOCK_SIZE, BLOCK_SIZE / 512),
             Body::Symlink(target) if target.len() < FAST_SYMLINK => (target.len() as u64, 0),
             Body::Symlink(target) => (target.len() as u64, BLOCK_SIZE / 512),
-            Body::Device(_) | Body::Fifo(_) | Body::Socket => (0, 0),
+            Body::Device(_) | Body::Fifo(_) | Body::Socket(_) => (0, 0),
         };
         let rdev = if let Body::Device(rdev) = self.body { rdev } else { Device::default() };
         let Attr { mode, uid, gid, nlink, atime, mtime, ctime, btime } = attr;
@@ -376,6 +377,13 @@ impl Inode for Node {
         let extent = self.data().ok()?.borrow().unchanged()?;
         let elf = self.fs.rom().ok()?.elf(inode).ok()?;
         Some(RomFile { inode, offset: extent.offset, len: extent.len, elf })
+    }
+
+    fn bound(&self) -> Option<&Bound> {
+        match &self.body {
+            Body::Socket(bound) => Some(bound),
+            _ => None,
+        }
     }
 
     fn open(&self, flags: OpenFlags) -> Result<Option<Rc<dyn FileObject>>> {
