@@ -49,7 +49,7 @@ impl Kernel {
                     break Ok(self.task.done as u64);
                 }
                 self.task.opening = None;
-                interrupted = Interrupted::Call { number };
+                interrupted = Interrupted::Call { number, restarts: self.task.wait.restarts };
                 break Err(Errno::EINTR);
             }
             match syscall::call(self, number, args) {
@@ -100,7 +100,7 @@ impl Kernel {
                 return PC_RESCHEDULE;
             }
             // A signal without a handler does not interrupt: the call is made again.
-            if let (Interrupted::Call { number }, true) = (interrupted, pc == before) {
+            if let (Interrupted::Call { number, .. }, true) = (interrupted, pc == before) {
                 cpu::set_register(cpu::RAX, number);
                 pc = pc.wrapping_sub(SYSCALL);
             }
@@ -134,8 +134,16 @@ impl Kernel {
     /// For a call that cannot go on: it is made again when one of the host's events has come, or the time, or what else it waits for; see
     /// [`crate::syscall`].
     pub fn block(&mut self, events: &[Event], deadline: Option<Nanos>, what: For) -> Errno {
-        self.task.wait = Wait { events: events.to_vec(), deadline, what };
+        let restarts = !matches!(what, For::Nothing | For::Signals(_));
+        self.task.wait = Wait { events: events.to_vec(), deadline, what, restarts };
         Errno::ERESTARTSYS
+    }
+
+    /// As [`Kernel::block`], for a call that no handler's SA_RESTART makes again: poll(2) and its like.
+    pub fn block_once(&mut self, events: &[Event], deadline: Option<Nanos>, what: For) -> Errno {
+        let error = self.block(events, deadline, what);
+        self.task.wait.restarts = false;
+        error
     }
 
     /// As [`Kernel::block`], for something that only the guest itself could bring about.
@@ -240,7 +248,7 @@ impl Kernel {
             _ if process.stopped.is_some() && !killed => false,
             State::Running | State::Elsewhere => true,
             State::Waiting => {
-                let Wait { events, deadline, what } = &task.wait;
+                let Wait { events, deadline, what, .. } = &task.wait;
                 let late = || deadline.is_some_and(|deadline| wasi::clock::monotonic() >= deadline);
                 task.woken
                     || self.is_interrupted(task)

@@ -50,6 +50,8 @@ pub struct Wait {
     /// On the monotonic clock.
     pub deadline: Option<Nanos>,
     pub what: For,
+    /// After a handler with SA_RESTART the call is made again; otherwise it always fails with EINTR then: signal(7).
+    pub restarts: bool,
 }
 
 /// One thread.

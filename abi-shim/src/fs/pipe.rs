@@ -25,6 +25,8 @@ pub struct Pipe {
     capacity: Cell<usize>,
     readers: Cell<usize>,
     writers: Cell<usize>,
+    /// Opening it waits for the other end.
+    is_fifo: bool,
     /// How often an end of each kind was opened.
     reader_opens: Cell<u64>,
     writer_opens: Cell<u64>,
@@ -33,10 +35,15 @@ pub struct Pipe {
 }
 
 impl Pipe {
-    /// A pipe without ends.
+    /// The pipe of a FIFO, without ends.
+    pub fn fifo() -> Rc<Pipe> {
+        Pipe::new(true)
+    }
+
     #[allow(clippy::new_ret_no_self)] // a pipe is shared by its ends, always
-    pub fn new() -> Rc<Pipe> {
+    fn new(is_fifo: bool) -> Rc<Pipe> {
         Rc::new(Pipe {
+            is_fifo,
             bytes: RefCell::default(),
             capacity: Cell::new(PIPE_CAPACITY),
             readers: Cell::new(0),
@@ -49,7 +56,7 @@ impl Pipe {
 
     /// The read end and the write end of a new pipe.
     pub fn pair() -> (Rc<PipeEnd>, Rc<PipeEnd>) {
-        let pipe = Pipe::new();
+        let pipe = Pipe::new(false);
         (PipeEnd::new(&pipe, true, false), PipeEnd::new(&pipe, false, true))
     }
 
@@ -95,7 +102,7 @@ impl PipeEnd {
             true => (self.pipe.writers.get(), self.pipe.writer_opens.get()),
             false => (self.pipe.readers.get(), self.pipe.reader_opens.get()),
         };
-        others > 0 || opens != self.seen
+        others > 0 || opens != self.seen || !self.pipe.is_fifo
     }
 
     /// F_GETPIPE_SZ of fcntl(2).

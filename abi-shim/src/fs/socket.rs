@@ -38,12 +38,15 @@ pub struct Peer {
 /// What goes with the bytes of a message.
 #[derive(Clone, Default)]
 pub struct Ancillary {
-    /// The sender's address; empty: it has none.
-    pub from: Vec<u8>,
+    /// The sender's address as it is when the message is received; empty: it has none.
+    pub from: Name,
     pub sender: Peer,
     /// SCM_RIGHTS.
     pub files: Vec<Rc<File>>,
 }
+
+/// An address without the family; empty: none.
+pub type Name = Rc<RefCell<Vec<u8>>>;
 
 struct Message {
     bytes: VecDeque<u8>,
@@ -99,8 +102,7 @@ pub struct UnixSocket {
     pub pass_credentials: Cell<bool>,
     state: RefCell<State>,
     incoming: Rc<Channel>,
-    /// Its address without the family; empty: none.
-    name: RefCell<Vec<u8>>,
+    name: Name,
 }
 
 /// What a call of recvmsg(2) got.
@@ -122,7 +124,7 @@ impl UnixSocket {
             pass_credentials: Cell::new(false),
             state: RefCell::new(State::Fresh),
             incoming: Rc::default(),
-            name: RefCell::default(),
+            name: Name::default(),
         })
     }
 
@@ -142,6 +144,11 @@ impl UnixSocket {
     /// Its address without the family; empty: none.
     pub fn name(&self) -> Vec<u8> {
         self.name.borrow().clone()
+    }
+
+    /// Likewise, for messages: a name that it gets later is theirs, too.
+    pub fn shared_name(&self) -> Name {
+        self.name.clone()
     }
 
     pub fn set_name(&self, name: &[u8]) {
@@ -256,10 +263,6 @@ impl UnixSocket {
         let mut received = Received::default();
         let mut at = 0;
         while let Some(message) = messages.get_mut(at) {
-            // Files come with the bytes that they were sent with.
-            if received.count > 0 && !message.with.files.is_empty() {
-                break;
-            }
             let part = message.bytes.len().min(sink.room());
             let (front, back) = message.bytes.as_slices();
             let first = front.len().min(part);
@@ -369,7 +372,7 @@ impl FileObject for UnixSocket {
     }
 
     fn write(&self, _offset: u64, feed: &mut dyn Feed) -> Result<usize> {
-        self.send(feed, Ancillary { from: self.name(), sender: self.owner.get(), files: Vec::new() }, None)
+        self.send(feed, Ancillary { from: self.shared_name(), sender: self.owner.get(), files: Vec::new() }, None)
     }
 
     fn poll(&self) -> u32 {

@@ -70,7 +70,7 @@ pub(super) fn push(
 ) -> Result<u32, Errno> {
     let alt = k.task.alt_stack;
     let restart = match interrupted {
-        Interrupted::Call { number } if action.flags & Action::RESTART != 0 => Some(number),
+        Interrupted::Call { number, restarts: true } if action.flags & Action::RESTART != 0 => Some(number),
         _ => None,
     };
     let handler = cpu::with_registers(|cpu| {

@@ -309,8 +309,9 @@ pub fn take(k: &mut Kernel, of: SignalSet) -> Option<Info> {
 pub enum Interrupted {
     /// It was not.
     No,
-    /// It has waited: after a handler with SA_RESTART it is made again (its number was this), else it fails with EINTR.
-    Call { number: u64 },
+    /// It has waited: after a handler with SA_RESTART it is made again (its number was this) if it is one that `restarts`, else it fails
+    /// with EINTR.
+    Call { number: u64, restarts: bool },
 }
 
 /// Delivers what is due before the task goes on at `pc`; gives the pc at which it goes on instead.

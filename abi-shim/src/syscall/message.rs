@@ -63,7 +63,7 @@ fn send(k: &mut Kernel, fd: u64, pieces: &[Piece], flags: u64, to: Option<Vec<u8
         Some(name) => Some(find(k, &name)?),
         None => None,
     };
-    let with = Ancillary { from: socket.name(), sender: own_peer(k), files };
+    let with = Ancillary { from: socket.shared_name(), sender: own_peer(k), files };
     let mut feed = UserPieces::new(pieces);
     let before = k.task.done;
     feed.skip(before);
@@ -184,9 +184,10 @@ fn count(k: &Kernel, fd: u64, received: &Received, flags: u64) -> SysResult {
 pub fn sys_recvfrom(k: &mut Kernel, [fd, buf, len, flags, addr, addr_len]: [u64; 6]) -> SysResult {
     let received = receive(k, fd, &[Piece { addr: buf, len: len as usize }], flags)?;
     if addr != 0 {
-        match received.with.from.is_empty() {
+        let from = received.with.from.borrow();
+        match from.is_empty() {
             true => user::write(addr_len, &0u32)?,
-            false => write_address(&received.with.from, addr, addr_len)?,
+            false => write_address(&from, addr, addr_len)?,
         }
     }
     count(k, fd, &received, flags)
@@ -197,11 +198,8 @@ pub fn sys_recvmsg(k: &mut Kernel, [fd, msg, flags, ..]: [u64; 6]) -> SysResult 
     let header: Header = user::read(msg)?;
     let received = receive(k, fd, &pieces(header.iov, header.iov_len)?, flags)?;
     let (_, socket) = socket(k, fd)?;
-    let name = if received.with.from.is_empty() || socket.ty != Type::Datagram {
-        Vec::new()
-    } else {
-        address_bytes(&received.with.from)
-    };
+    let from = received.with.from.borrow().clone();
+    let name = if from.is_empty() || socket.ty != Type::Datagram { Vec::new() } else { address_bytes(&from) };
     if header.name != 0 {
         let room = (header.name_len as u32 as usize).min(name.len());
         user::copy_to_user(header.name, &name[..room])?;

@@ -68,7 +68,7 @@ pub fn wait(k: &mut Kernel, files: Vec<(Rc<File>, u32)>, deadline: Option<Nanos>
     let events: Vec<Event> = files.iter().flat_map(|(file, asked)| host_events(file, *asked)).collect();
     // A file may become ready by itself: a timer.
     let deadline = files.iter().filter_map(|(file, _)| file.deadline()).chain(deadline).min();
-    Err(k.block(&events, deadline, For::Files(files)))
+    Err(k.block_once(&events, deadline, For::Files(files)))
 }
 
 /// Ends a call that [`block_signals`] may have begun.

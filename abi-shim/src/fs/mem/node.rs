@@ -390,7 +390,7 @@ impl Inode for Node {
         let Body::Fifo(fifo) = &self.body else {
             return Ok(None);
         };
-        let pipe = fifo.borrow().upgrade().unwrap_or_else(Pipe::new);
+        let pipe = fifo.borrow().upgrade().unwrap_or_else(Pipe::fifo);
         *fifo.borrow_mut() = Rc::downgrade(&pipe);
         pipe.open(flags).map(Some)
     }

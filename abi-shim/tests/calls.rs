@@ -1,4 +1,4 @@
-//! The system calls on files: each program of `tests/files` prints what calls gave, on the real kernel and on this one, and the texts must
+//! The system calls: each program of `tests/calls` prints what calls gave, on the real kernel and on this one, and the texts must
 //! be the same.
 
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use hoist_vfs::{Attrs, Content, InodeId, RootFs};
 const WORK: &str = "/tmp/work";
 
 fn compile(name: &str, dir: &Path) -> PathBuf {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files").join(name).with_extension("c");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/calls").join(name).with_extension("c");
     let program = dir.join("program");
     let status = Command::new("gcc").args(["-O1", "-w", "-static", "-o"]).arg(&program).arg(&source).status();
     assert!(status.expect("gcc runs").success(), "{name} does not compile");
@@ -76,7 +76,7 @@ macro_rules! programs {
 
         #[test]
         fn every_program_has_a_test() {
-            let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files");
+            let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/calls");
             let mut names: Vec<String> = std::fs::read_dir(dir)
                 .expect("the programs")
                 .filter_map(|entry| Some(entry.ok()?.file_name().to_str()?.strip_suffix(".c")?.to_owned()))
@@ -87,4 +87,4 @@ macro_rules! programs {
     };
 }
 
-programs!(attributes, content, descriptors, directories, names, open, waiting);
+programs!(attributes, content, descriptors, directories, memory, names, open, processes, signals, sockets, timers, waiting);

@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <signal.h>
+#include <spawn.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +16,8 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -25,8 +29,10 @@
 #include <sys/timerfd.h>
 #include <sys/uio.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 #include <utime.h>
 
@@ -42,6 +48,28 @@
 __attribute__((constructor)) static void begin(void) {
     close_range(3, ~0u, 0);
     umask(022);
+}
+
+// Runs a block in a child; the parent goes on with its number.
+#define CHILD(...) ({                                                                             \
+    fflush(stdout);                                                                               \
+    pid_t pid_ = fork();                                                                          \
+    if (pid_ == 0) {                                                                              \
+        __VA_ARGS__;                                                                               \
+        fflush(stdout);                                                                           \
+        _exit(0);                                                                                 \
+    }                                                                                             \
+    pid_;                                                                                         \
+})
+
+// Waits for a child and says how it ended.
+static void ended(pid_t pid) {
+    int status = -1;
+    pid_t got = waitpid(pid, &status, 0);
+    if (got != pid) printf("waitpid: %s\n", strerrorname_np(errno));
+    else if (WIFEXITED(status)) printf("child exited %d\n", WEXITSTATUS(status));
+    else if (WIFSIGNALED(status)) printf("child killed by %d\n", WTERMSIG(status));
+    else printf("child %#x\n", status);
 }
 
 // Writes a file.

@@ -1,0 +1,242 @@
+// Signals: handlers, masks, queues, waiting for them, what they do to calls that wait.
+#include "say.h"
+#include <ucontext.h>
+
+static volatile int count, last, order[100];
+static siginfo_t seen;
+
+static void handler(int sig) {
+    order[count++ % 100] = last = sig;
+}
+
+static void details(int sig, siginfo_t *info, void *context) {
+    handler(sig);
+    seen = *info;
+}
+
+static void handle(int sig, int flags, void *function) {
+    struct sigaction action = {.sa_flags = flags};
+    if (flags & SA_SIGINFO) action.sa_sigaction = function;
+    else action.sa_handler = function;
+    sigaction(sig, &action, 0);
+}
+
+static sigset_t set(int a, int b) {
+    sigset_t set;
+    sigemptyset(&set);
+    if (a) sigaddset(&set, a);
+    if (b) sigaddset(&set, b);
+    return set;
+}
+
+static void basics(void) {
+    printf("-- basics\n");
+    struct sigaction old;
+    SAY(sigaction(0, 0, &old));
+    SAY(sigaction(65, 0, &old));
+    SAY(sigaction(SIGKILL, &(struct sigaction){.sa_handler = handler}, 0));
+    SAY(sigaction(SIGKILL, 0, &old));
+    SAY(kill(getpid(), 65));
+    SAY(kill(getpid(), -1));
+    SAY(kill(999999, SIGTERM));
+    SAY(tgkill(getpid(), getpid(), 0));
+    SAY(tgkill(getpid(), 999999, 0));
+    SAY(tgkill(999999, getpid(), 0));
+    SAY(tgkill(0, getpid(), 0));
+    SAY(syscall(SYS_tkill, -1, 0));
+    handle(SIGUSR1, 0, handler);
+    SAY(raise(SIGUSR1));
+    printf("%d %d\n", count, last);
+    sigset_t mask = set(SIGUSR1, SIGUSR2), pending;
+    SAY(sigprocmask(SIG_BLOCK, &mask, 0));
+    SAY(sigprocmask(99, &mask, 0));
+    raise(SIGUSR1);
+    raise(SIGUSR1);
+    SAY(sigpending(&pending));
+    printf("pending %d %d, count %d\n", sigismember(&pending, SIGUSR1), sigismember(&pending, SIGUSR2), count);
+    SAY(sigprocmask(SIG_UNBLOCK, &mask, 0));
+    printf("count %d\n", count);
+    // What is ignored while it is pending is forgotten.
+    sigprocmask(SIG_BLOCK, &mask, 0);
+    raise(SIGUSR1);
+    signal(SIGUSR1, SIG_IGN);
+    sigpending(&pending);
+    printf("pending %d\n", sigismember(&pending, SIGUSR1));
+    sigprocmask(SIG_UNBLOCK, &mask, 0);
+    handle(SIGUSR1, SA_RESETHAND, handler);
+    raise(SIGUSR1);
+    sigaction(SIGUSR1, 0, &old);
+    printf("%d\n", old.sa_handler == SIG_DFL);
+    printf("count %d\n", count);
+}
+
+static void queues(void) {
+    printf("-- queues\n");
+    sigset_t mask = set(SIGRTMIN, SIGRTMIN + 1);
+    count = 0;
+    handle(SIGRTMIN, SA_SIGINFO, details);
+    handle(SIGRTMIN + 1, SA_SIGINFO, details);
+    sigprocmask(SIG_BLOCK, &mask, 0);
+    for (int i = 0; i < 3; i++) SAY(sigqueue(getpid(), SIGRTMIN + 1, (union sigval){.sival_int = i}));
+    SAY(sigqueue(getpid(), SIGRTMIN, (union sigval){.sival_int = 9}));
+    SAY(sigqueue(getpid(), 65, (union sigval){0}));
+    SAY(sigqueue(999999, SIGRTMIN, (union sigval){0}));
+    sigprocmask(SIG_UNBLOCK, &mask, 0);
+    printf("%d:", count);
+    for (int i = 0; i < count; i++) printf(" %d", order[i] - SIGRTMIN);
+    printf(", code %d value %d pid %d\n", seen.si_code, seen.si_value.sival_int, seen.si_pid == getpid());
+    sigprocmask(SIG_BLOCK, &mask, 0);
+    siginfo_t info;
+    struct timespec none = {0}, some = {0, 10000000};
+    SAY(sigtimedwait(&mask, &info, &none));
+    SAY(sigtimedwait(&mask, &info, &some));
+    SAY(sigtimedwait(&mask, &info, &(struct timespec){0, -1}));
+    sigqueue(getpid(), SIGRTMIN, (union sigval){.sival_int = 1});
+    sigqueue(getpid(), SIGRTMIN, (union sigval){.sival_int = 2});
+    SAY(sigwaitinfo(&mask, &info) - SIGRTMIN);
+    printf("%d\n", info.si_value.sival_int);
+    SAY(sigtimedwait(&mask, &info, &none) - SIGRTMIN);
+    printf("%d\n", info.si_value.sival_int);
+    pid_t child = CHILD(usleep(10000); kill(getppid(), SIGRTMIN + 1));
+    SAY(sigwaitinfo(&mask, &info) - SIGRTMIN);
+    printf("%d %d\n", info.si_code, info.si_pid == child);
+    ended(child);
+    sigprocmask(SIG_UNBLOCK, &mask, 0);
+}
+
+static void interrupting(void) {
+    printf("-- interrupting\n");
+    char byte;
+    int fds[2], status;
+    pipe(fds);
+    count = 0;
+    handle(SIGUSR1, 0, handler);
+    pid_t child = CHILD(usleep(10000); kill(getppid(), SIGUSR1); usleep(10000); write(fds[1], "x", 1));
+    SAY(read(fds[0], &byte, 1));
+    SAY(read(fds[0], &byte, 1));
+    ended(child);
+    handle(SIGUSR1, SA_RESTART, handler);
+    child = CHILD(usleep(10000); kill(getppid(), SIGUSR1); usleep(10000); write(fds[1], "x", 1));
+    SAY(read(fds[0], &byte, 1));
+    ended(child);
+    child = CHILD(usleep(10000); kill(getppid(), SIGUSR1));
+    SAY(nanosleep(&(struct timespec){5, 0}, 0));
+    ended(child);
+    child = CHILD(usleep(10000); kill(getppid(), SIGUSR1));
+    SAY(poll(&(struct pollfd){fds[0], POLLIN}, 1, 5000));
+    ended(child);
+    child = CHILD(usleep(10000); kill(getppid(), SIGUSR1));
+    SAY(select(0, 0, 0, 0, &(struct timeval){5, 0}));
+    ended(child);
+    child = CHILD(usleep(10000); kill(getppid(), SIGUSR1));
+    SAY(pause());
+    ended(child);
+    handle(SIGUSR1, 0, handler);
+    pid_t sleeper = CHILD(usleep(40000); _exit(6));
+    child = CHILD(usleep(10000); kill(getppid(), SIGUSR1));
+    SAY(waitpid(sleeper, &status, 0) > 0 ? 1 : -1);
+    ended(sleeper);
+    ended(child);
+    // What has no handler interrupts nothing.
+    child = CHILD(usleep(10000); kill(getppid(), SIGWINCH); kill(getppid(), SIGCONT); write(fds[1], "x", 1));
+    SAY(read(fds[0], &byte, 1));
+    ended(child);
+    sigset_t mask = set(SIGUSR1, 0), none = set(0, 0), before, after;
+    sigprocmask(SIG_BLOCK, &mask, &before);
+    raise(SIGUSR1);
+    count = 0;
+    SAY(sigsuspend(&none));
+    sigprocmask(SIG_SETMASK, &before, &after);
+    printf("count %d, blocked again %d\n", count, sigismember(&after, SIGUSR1));
+    sigprocmask(SIG_BLOCK, &mask, 0);
+    raise(SIGUSR1);
+    SAY(ppoll(0, 0, &(struct timespec){5, 0}, &none));
+    printf("count %d\n", count);
+    sigprocmask(SIG_UNBLOCK, &mask, 0);
+}
+
+static char stack[65536];
+static volatile int on_stack;
+static void where(int sig) {
+    char here;
+    on_stack = &here > stack && &here < stack + sizeof stack;
+    stack_t now;
+    sigaltstack(0, &now);
+    printf("on the stack %d, flags %d, change %d\n", on_stack, now.ss_flags, sigaltstack(&now, 0) < 0 ? errno : 0);
+}
+
+static void stacks(void) {
+    printf("-- stacks\n");
+    stack_t old, new = {.ss_sp = stack, .ss_size = sizeof stack};
+    SAY(sigaltstack(0, &old));
+    printf("%d\n", old.ss_flags);
+    SAY(sigaltstack(&(stack_t){.ss_sp = stack, .ss_size = 100}, 0));
+    SAY(sigaltstack(&(stack_t){.ss_sp = stack, .ss_size = sizeof stack, .ss_flags = 99}, 0));
+    SAY(sigaltstack(&new, 0));
+    handle(SIGUSR2, SA_ONSTACK, where);
+    raise(SIGUSR2);
+    handle(SIGUSR2, 0, where);
+    raise(SIGUSR2);
+    ended(CHILD(handle(SIGUSR2, SA_ONSTACK, where); raise(SIGUSR2)));
+    SAY(sigaltstack(&(stack_t){.ss_flags = SS_DISABLE}, 0));
+}
+
+static void children(void) {
+    printf("-- children\n");
+    sigset_t mask = set(SIGCHLD, 0);
+    siginfo_t info;
+    sigprocmask(SIG_BLOCK, &mask, 0);
+    pid_t child = CHILD(_exit(3));
+    SAY(sigwaitinfo(&mask, &info));
+    printf("%d %d %d\n", info.si_code, info.si_status, info.si_pid == child);
+    ended(child);
+    child = CHILD(pause());
+    kill(child, SIGSTOP);
+    SAY(sigwaitinfo(&mask, &info));
+    printf("%d %d\n", info.si_code, info.si_status);
+    kill(child, SIGCONT);
+    SAY(sigwaitinfo(&mask, &info));
+    printf("%d %d\n", info.si_code, info.si_status);
+    kill(child, SIGKILL);
+    SAY(sigwaitinfo(&mask, &info));
+    printf("%d %d\n", info.si_code, info.si_status);
+    ended(child);
+    sigprocmask(SIG_UNBLOCK, &mask, 0);
+    // Inherited: what is ignored and blocked; not: what is pending.
+    signal(SIGUSR1, SIG_IGN);
+    mask = set(SIGUSR2, 0);
+    sigprocmask(SIG_BLOCK, &mask, 0);
+    raise(SIGUSR2);
+    ended(CHILD({
+        sigset_t pending;
+        sigpending(&pending);
+        printf("pending %d\n", sigismember(&pending, SIGUSR2));
+        raise(SIGUSR1);
+        raise(SIGUSR2);
+        sigpending(&pending);
+        printf("pending %d\n", sigismember(&pending, SIGUSR2));
+    }));
+    handle(SIGUSR2, 0, handler);
+    sigprocmask(SIG_UNBLOCK, &mask, 0);
+    // Each signal's default.
+    for (int sig = 1; sig <= 64; sig++) {
+        if (sig == 32 || sig == 33) continue;
+        child = CHILD(setpgid(0, 0); signal(sig, SIG_DFL); raise(sig));
+        int status;
+        waitpid(child, &status, WUNTRACED);
+        printf("%d:%x ", sig, WIFSTOPPED(status) ? 0x7f : status & 0x7f);
+        if (WIFSTOPPED(status)) {
+            kill(child, SIGKILL);
+            waitpid(child, &status, 0);
+        }
+    }
+    printf("\n");
+}
+
+int main(void) {
+    basics();
+    queues();
+    interrupting();
+    stacks();
+    children();
+}
