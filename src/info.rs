@@ -90,6 +90,8 @@ pub struct Service {
 pub enum InfoError {
     #[error("not a WebAssembly component")]
     NotWasm,
+    #[error("compiled code; what is inside stands in the component that it was made from")]
+    Compiled,
     #[error("not a WebAssembly component, or a damaged one: {0}")]
     Parse(#[from] wasmparser::Error),
     #[error("not a component that hoist made: it has no section {0:?}")]
@@ -104,7 +106,7 @@ pub enum InfoError {
 /// [`InfoError`]
 pub fn read(component: &[u8]) -> Result<(Info, serde_json::Value), InfoError> {
     if !component.starts_with(b"\0asm") {
-        return Err(InfoError::NotWasm);
+        return Err(if component.starts_with(b"\x7fELF") { InfoError::Compiled } else { InfoError::NotWasm });
     }
     let (mut info, mut config) = (None, None);
     let mut depth = 0;
@@ -159,7 +161,7 @@ impl fmt::Display for Info {
             x86: total(|elf| elf.x86_bytes),
             wasm: total(|elf| elf.wasm_bytes),
         };
-        writeln!(f, "{:10} {row}  in {} files", "", self.elfs.len())?;
+        writeln!(f, "{:10} {row}  in {} file{}", "", self.elfs.len(), if self.elfs.len() == 1 { "" } else { "s" })?;
         self.not_placed.iter().try_for_each(|path| writeln!(f, "interpreted: no load address is left for {path}"))
     }
 }

@@ -108,7 +108,8 @@ fn pooling_advice(slots: u64) -> String {
     let instance_size = (slots * 32 + (128 << 10)).next_multiple_of(64 << 10);
     format!(
         "the component needs {slots} table slots; hosts that pool instances allow {POOLED_TABLE_SLOTS} by default (wasmtime: \
-         -O pooling-table-elements={} -O pooling-max-core-instance-size={instance_size})",
+         -O pooling-table-elements={} -O pooling-max-core-instance-size={instance_size} \
+         -O pooling-max-component-instance-size={instance_size})",
         slots.next_multiple_of(1000)
     )
 }

@@ -79,6 +79,10 @@ fn compile_error(file: &Path) -> impl FnOnce(wasmtime::Error) -> CacheError {
 }
 
 fn write(output: &Path, bytes: &[u8]) -> io::Result<()> {
+    // A device or a pipe is written to, not replaced.
+    if fs::metadata(output).is_ok_and(|metadata| !metadata.is_file()) {
+        return fs::write(output, bytes);
+    }
     let dir = output.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(dir)?;
     let mut builder = tempfile::Builder::new();

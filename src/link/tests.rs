@@ -169,6 +169,7 @@ fn boundary_functions_are_known_by_their_names() {
 fn what_is_no_component_of_ours_is_not_described() {
     assert!(matches!(info::read(b"\0asm\xff"), Err(info::InfoError::Parse(_))));
     assert!(matches!(info::read(b"text"), Err(info::InfoError::NotWasm)));
+    assert!(matches!(info::read(b"\x7fELF"), Err(info::InfoError::Compiled)));
     let bytes = component(&Lifted::default()).expect("a component");
     assert!(matches!(info::read(&bytes), Err(info::InfoError::Missing(INFO_SECTION))));
 }

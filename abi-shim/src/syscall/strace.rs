@@ -68,7 +68,7 @@ impl Call {
     /// To be made before the call, which may change what the arguments point to.
     pub fn begin(number: u64, args: [u64; 6]) -> Call {
         let row = row(number);
-        let kinds = row.map_or(&[][..], |row| row.args);
+        let kinds = shown(row.map_or(&[][..], |row| row.args), &args);
         let next = |index: usize| args.get(index + 1).copied().unwrap_or(0);
         let before = kinds.iter().enumerate().map(|(index, kind)| show(*kind, args[index], next(index))).collect();
         Call { row, number, args, before }
@@ -104,6 +104,15 @@ impl Call {
     }
 }
 
+/// The arguments that a call has: open(2) takes a mode only if it may create a file.
+fn shown<'a>(kinds: &'a [Arg], args: &[u64; 6]) -> &'a [Arg] {
+    const CREATES: u64 = 0o100 | 0o20_000_000;
+    match kinds {
+        [rest @ .., Arg::Mode] if matches!(rest, [.., Arg::OpenFlags]) && args[rest.len() - 1] & CREATES == 0 => rest,
+        _ => kinds,
+    }
+}
+
 /// One argument; `None` if it is shown after the call.
 fn show(kind: Arg, value: u64, next: u64) -> Option<String> {
     const AT_FDCWD: i32 = -100;
@@ -115,7 +124,7 @@ fn show(kind: Arg, value: u64, next: u64) -> Option<String> {
         Arg::Ptr if value == 0 => "NULL".into(),
         Arg::Hex if value == 0 => "0".into(),
         Arg::Ptr | Arg::Hex => format!("{value:#x}"),
-        Arg::Mode => format!("{:#o}", value as u32).replace("0o", "0"),
+        Arg::Mode => format!("0{:02o}", value as u32),
         Arg::Str | Arg::Path => string(value),
         Arg::Strings => strings(value),
         Arg::Buf => return None,
@@ -257,6 +266,8 @@ mod tests {
             line(59, [a, 0, 0, 0, 0, 0], Some(Err(Errno::ENOENT))),
             r#"execve("/bin/a\"b\n", NULL, NULL) = -1 ENOENT (No such file or directory)"#
         );
+        assert_eq!(line(2, [0, 0, 0o644, 0, 0, 0], Some(Ok(3))), "open(NULL, O_RDONLY) = 3");
+        assert_eq!(line(2, [0, 0o101, 0o644, 0, 0, 0], Some(Ok(3))), "open(NULL, O_WRONLY|O_CREAT, 0644) = 3");
         assert_eq!(line(231, [3, 0, 0, 0, 0, 0], None), "exit_group(3) = ?");
         assert_eq!(line(449, [1, 2, 0, 0, 0, 0], Some(Err(Errno::ENOSYS))).split('(').next(), Some("syscall_0x1c1"));
         assert_eq!(flag_names(flags::PROT, 0), "PROT_NONE");
