@@ -1,0 +1,135 @@
+//! The `hoist` command as its users meet it: docker's options and exit statuses, what it prints, same bytes out.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use anyhow::{Result, ensure};
+use hoist_testsuite::compare::{Hoist, Image, Lift};
+
+/// The command, and an image of busybox as a component.
+struct Subject {
+    hoist: Hoist,
+    component: PathBuf,
+}
+
+impl Subject {
+    fn new() -> Result<Subject> {
+        let hoist = Hoist::find()?;
+        let component = hoist.convert(&Image::build("busybox")?, Lift::All)?;
+        Ok(Subject { hoist, component })
+    }
+
+    /// `hoist run OPTIONS COMPONENT ARGS`
+    fn run(&self, options: &[&str], args: &[&str]) -> Result<Output> {
+        let component = self.component.with_extension("cwasm");
+        Ok(self.hoist.command().arg("run").args(options).arg(component).args(args).output()?)
+    }
+
+    /// Runs a command that must end with this status, having written this.
+    fn check(&self, options: &[&str], args: &[&str], status: i32, stdout: &str, stderr: &str) -> Result<()> {
+        let output = self.run(options, args)?;
+        let (out, err) = (text(&output.stdout), text(&output.stderr));
+        let right = output.status.code() == Some(status) && out == stdout && err == stderr;
+        ensure!(right, "hoist run {options:?} {args:?}: {}\n{out}{err}", output.status);
+        Ok(())
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn options_mean_what_docker_means() -> Result<()> {
+    let subject = Subject::new()?;
+    let check = |options: &[&str], args: &[&str], stdout| subject.check(options, args, 0, stdout, "");
+    check(
+        &["-e", "A=1", "-e", "B=", "-e", "HOIST_NO_SUCH"],
+        &["busybox", "sh", "-c", "echo $A,$B-${HOIST_NO_SUCH-unset}"],
+        "1,-unset\n",
+    )?;
+    check(&["-w", "/tmp"], &["busybox", "pwd"], "/tmp\n")?;
+    check(&["-u", "1000:5"], &["busybox", "id"], "uid=1000(user) gid=5(tty) groups=5(tty)\n")?;
+    check(&["-u", "user"], &["busybox", "id", "-u"], "1000\n")?;
+    check(&["--entrypoint", "busybox"], &["echo", "-e", "a\\tb"], "a\tb\n")?;
+    check(&["--hostname", "name"], &["busybox", "hostname"], "name\n")?;
+    check(&["--rm"], &["busybox", "cat"], "")
+}
+
+#[test]
+fn exit_statuses_are_docker_s() -> Result<()> {
+    let subject = Subject::new()?;
+    let sh = |script: &'static str| ["busybox", "sh", "-c", script];
+    subject.check(&[], &sh("exit 3"), 3, "", "")?;
+    subject.check(&[], &sh("kill -TERM $$"), 128 + libc::SIGTERM, "", "")?;
+    subject.check(&[], &["nosuch"], 127, "", "hoist: exec: \"nosuch\": executable file not found in $PATH\n")?;
+    subject.check(&["--entrypoint", "/nosuch"], &[], 127, "", "hoist: exec: \"/nosuch\": No such file or directory\n")?;
+    subject.check(&["--entrypoint", "/etc/passwd"], &[], 126, "", "hoist: exec: \"/etc/passwd\": Permission denied\n")?;
+    subject.check(&["--entrypoint", "/etc"], &[], 126, "", "hoist: exec: \"/etc\": Permission denied\n")?;
+    let no_user = "hoist: unable to find user nosuch: no matching entries in passwd file\n";
+    subject.check(&["-u", "nosuch"], &["busybox", "id"], 125, "", no_user)?;
+    for options in [["-v", "/no/such:/mnt"], ["-v", "/tmp:relative"], ["-v", "/tmp:/mnt:rx"]] {
+        let output = subject.run(&options, &["busybox", "true"])?;
+        ensure!(output.status.code() == Some(125), "{options:?}: {output:?}");
+    }
+    let output = subject.hoist.command().args(["run", "nosuch.wasm"]).output()?;
+    ensure!(output.status.code() == Some(125) && text(&output.stderr) == "hoist: nosuch.wasm: no such file\n", "{output:?}");
+    Ok(())
+}
+
+#[test]
+fn a_read_only_volume_stays_as_it_is() -> Result<()> {
+    let subject = Subject::new()?;
+    let dir = tempfile::tempdir()?;
+    fs::write(dir.path().join("file"), "text\n")?;
+    let (writable, read_only) = (format!("{}:/mnt", dir.path().display()), format!("{}:/mnt:ro", dir.path().display()));
+    subject.check(&["-v", &read_only], &["busybox", "cat", "/mnt/file"], 0, "text\n", "")?;
+    let refused = "sh: can't create /mnt/file: Read-only file system\n";
+    subject.check(&["-v", &read_only], &["busybox", "sh", "-c", "echo new > /mnt/file"], 1, "", refused)?;
+    for command in [["rm", "-f", "/mnt/file"].as_slice(), &["mkdir", "/mnt/dir"], &["mv", "/mnt/file", "/mnt/other"]] {
+        let output = subject.run(&["-v", &read_only], &[&["busybox"], command].concat())?;
+        ensure!(output.status.code() == Some(1) && text(&output.stderr).ends_with("Read-only file system\n"), "{output:?}");
+    }
+    ensure!(fs::read_dir(dir.path())?.count() == 1 && fs::read(dir.path().join("file"))? == b"text\n");
+    subject.check(&["-v", &writable], &["busybox", "sh", "-c", "echo new > /mnt/file"], 0, "", "")?;
+    ensure!(fs::read(dir.path().join("file"))? == b"new\n");
+    Ok(())
+}
+
+#[test]
+fn what_is_asked_for_is_printed_to_standard_error() -> Result<()> {
+    let subject = Subject::new()?;
+    subject.check(
+        &["--stats"],
+        &["busybox", "true"],
+        0,
+        "",
+        "hoist: interpreted 0 blocks, 0 instructions; translated 0 blocks\n",
+    )?;
+    let trace = subject.run(&["--trace=syscalls"], &["busybox", "cat", "/etc/hosts"])?;
+    let lines = text(&trace.stderr);
+    let expected = ["openat(AT_FDCWD, \"/etc/hosts\", O_RDONLY) = 3", "close(3) = 0", "exit_group(0) = ?"];
+    ensure!(expected.iter().all(|line| lines.lines().any(|other| other == *line)), "{lines}");
+    let output = subject.hoist.command().arg("inspect").arg(&subject.component).output()?;
+    let lines = text(&output.stdout);
+    ensure!(["digest ", "entry point ", "rom ", "/usr/bin/busybox"].iter().all(|word| lines.contains(word)), "{lines}");
+    let json = subject.hoist.command().args(["inspect", "--format", "json"]).arg(&subject.component).output()?;
+    ensure!(text(&json.stdout).contains("\"topology\""), "{json:?}");
+    Ok(())
+}
+
+/// Neither the place, nor the time, nor the number of processors, nor how many others there are on the machine reaches the output.
+#[test]
+fn the_same_image_gives_the_same_bytes() -> Result<()> {
+    let subject = Subject::new()?;
+    let dir = tempfile::tempdir()?;
+    let output = dir.path().join("again.wasm");
+    let mut command = Command::new("taskset");
+    command.args(["-c", "0"]).arg(subject.hoist.command().get_program());
+    command.current_dir(dir.path()).env_clear().env("TZ", "Asia/Tokyo").args(["convert", "--quiet", "-o", "again.wasm"]);
+    let status = command.arg(format!("oci:{}", Image::build("busybox")?.layout.display())).status()?;
+    ensure!(status.success(), "{command:?}: {status}");
+    ensure!(fs::read(output)? == fs::read(&subject.component)?, "the second conversion gave other bytes");
+    Ok(())
+}
