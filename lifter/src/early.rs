@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use hoist_x86::ir::{BlockId, Exit, Inst, Target, Term};
+use hoist_x86::reg::Reg;
 
 use crate::ssa::{RegSet, reg_set};
 use crate::unit::Unit;
@@ -25,13 +26,19 @@ impl Early {
     pub fn new(unit: &mut Unit, wanted: impl Fn(&Exit) -> RegSet) -> Early {
         let order = unit.reachable();
         let func = &unit.func;
+        let status = reg_set(Reg::all().filter(|reg| reg.is_status_flag()));
         let mut early = Early { at_end: vec![0; func.blocks.len()], wanted: vec![0; func.blocks.len()] };
+        let cold = cold_exits(unit, &order);
         for &block in &order {
-            if let Some(Term::Exit(exit)) = &func.block(block).term {
-                early.wanted[block.0 as usize] = wanted(exit);
+            match &func.block(block).term {
+                // A handler of #DE finds flags that are older.
+                Some(Term::Exit(exit @ Exit::Exception { .. })) if !cold.is_empty() => {
+                    early.wanted[block.0 as usize] = wanted(exit) & !status
+                }
+                Some(Term::Exit(exit)) => early.wanted[block.0 as usize] = wanted(exit),
+                _ => {}
             }
         }
-        let cold = cold_exits(unit, &order);
         if cold.is_empty() {
             return early;
         }

@@ -23,6 +23,7 @@ mod unwind;
 use bytes::{Reader, u64_at};
 pub use relocations::{Relocation, Stored};
 pub use sections::Section;
+pub use stubs::Stub;
 pub use symbols::Symbol;
 pub use unwind::Unwind;
 
@@ -101,8 +102,10 @@ pub struct Elf<'a> {
     pub relro: Range<u32>,
     /// Functions with names, by address; the name that a debugger would choose.
     pub symbols: Vec<Symbol>,
-    /// Stubs of the procedure linkage table: address → `name@plt`.
-    pub stubs: BTreeMap<u32, String>,
+    /// Functions that the dynamic loader finds here by name. Not those that it has to call first (STT_GNU_IFUNC).
+    pub exports: BTreeMap<&'a str, u32>,
+    /// Stubs of the procedure linkage table, by address.
+    pub stubs: BTreeMap<u32, Stub>,
     /// Functions' extents and landing pads from the unwind tables, by address.
     pub unwind: Vec<Unwind>,
     /// By the address that is written to.
@@ -142,6 +145,7 @@ impl<'a> Elf<'a> {
             code: Vec::new(),
             relro: 0..0,
             symbols: Vec::new(),
+            exports: BTreeMap::new(),
             stubs: BTreeMap::new(),
             unwind: Vec::new(),
             relocations: Vec::new(),
@@ -173,6 +177,7 @@ impl<'a> Elf<'a> {
         if elf.go && elf.symbols.is_empty() {
             elf.symbols = go::functions(&elf);
         }
+        elf.exports = symbols::exports(&elf, &dynamic);
         elf.stubs = stubs::find(&elf);
         elf.unwind = unwind::parse(&elf, find(PT_GNU_EH_FRAME).and_then(|program| elf.guest(program.address)));
         elf.initializers = elf.initializers_of(&dynamic);

@@ -1,10 +1,10 @@
 //! From ELF files to Wasm functions.
 
+pub mod callees;
 pub mod census;
 pub mod discover;
 mod early;
 pub mod elf;
-pub mod wasm;
 mod graph;
 pub mod lift;
 pub mod live;
@@ -13,3 +13,4 @@ pub mod opt;
 pub mod ssa;
 pub mod translate;
 pub mod unit;
+pub mod wasm;

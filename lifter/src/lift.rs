@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hoist_x86::boundary::code_map;
 
+use crate::callees::Callees;
 use crate::discover::{Function, Program};
 use crate::elf::Elf;
 use crate::live::Liveness;
+use crate::wasm;
 use crate::wasm::layout::{CodeMapEntry, FileStats, Layout, Lifted, LiftedFunction, Stats};
-use crate::wasm::{self, FunctionIndex};
 use crate::{opt, ssa, translate};
 
 /// Machine stack of a lifting thread: SSA construction and expression trees recurse as deep as functions are large.
@@ -24,16 +25,19 @@ pub struct File<'a> {
 /// Lifts all functions of all files. `done` is told how many functions are finished, now and then.
 pub fn lift(files: &[File<'_>], layout: &Layout, done: &(dyn Fn(usize) + Sync)) -> Lifted {
     let mut jobs: Vec<(usize, &Function)> = Vec::new();
-    let mut index = FunctionIndex::new();
+    let (mut index, mut labels) = (BTreeMap::new(), BTreeMap::new());
     for (number, file) in files.iter().enumerate() {
         for (&entry, function) in &file.program.functions {
             // ET_EXEC files may share addresses: the first one has them.
             if is_liftable(function) && jobs.len() < MAX_FUNCTIONS && !index.contains_key(&entry) {
-                index.insert(entry, layout.first_function + jobs.len() as u32);
+                let wasm = layout.first_function + jobs.len() as u32;
+                index.insert(entry, wasm);
+                labels.extend(function.labels.iter().map(|&label| (label, wasm)));
                 jobs.push((number, function));
             }
         }
     }
+    let callees = Callees::new(&files.iter().map(|file| &file.elf).collect::<Vec<_>>(), index, labels);
     let live: Vec<Liveness> = files.iter().map(|file| Liveness::new(&file.elf, &file.program)).collect();
     let next = AtomicUsize::new(0);
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
@@ -45,14 +49,16 @@ pub fn lift(files: &[File<'_>], layout: &Layout, done: &(dyn Fn(usize) + Sync)) 
             loop {
                 let job = next.fetch_add(1, Ordering::Relaxed);
                 let Some(&(number, function)) = jobs.get(job) else { return finished };
-                finished.push((job, lift_function(&files[number].elf, function, &live[number], layout, &index)));
+                finished.push((job, lift_function(&files[number].elf, function, &live[number], layout, &callees)));
                 if job % 64 == 0 {
                     done(job);
                 }
             }
         };
         let handles: Vec<_> = (0..threads)
-            .map(|_| std::thread::Builder::new().stack_size(THREAD_STACK).spawn_scoped(scope, work).expect("threads can be started"))
+            .map(|_| {
+                std::thread::Builder::new().stack_size(THREAD_STACK).spawn_scoped(scope, work).expect("threads can be started")
+            })
             .collect();
         for handle in handles {
             for (job, result) in handle.join().expect("lifting does not panic") {
@@ -77,12 +83,12 @@ struct Result {
     x86_bytes: u64,
 }
 
-fn lift_function(elf: &Elf<'_>, function: &Function, live: &Liveness, layout: &Layout, index: &FunctionIndex) -> Result {
+fn lift_function(elf: &Elf<'_>, function: &Function, live: &Liveness, layout: &Layout, callees: &Callees) -> Result {
     let mut unit = translate::translate(elf, function);
     ssa::run(&mut unit, |exit| live.wanted(function.entry, exit));
     opt::run(&mut unit);
     wasm::lower(&mut unit);
-    let body = wasm::emit(&unit, layout, index);
+    let body = wasm::emit(&unit, layout, callees);
     Result {
         entries: unit.entries.iter().map(|entry| entry.pc).collect(),
         x86_bytes: function.blocks.iter().map(|(start, end)| u64::from(end - start)).sum(),

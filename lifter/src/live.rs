@@ -7,7 +7,9 @@
 
 use std::collections::BTreeMap;
 
-use hoist_x86::iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register, RflagsBits};
+use hoist_x86::iced_x86::{
+    Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register, RflagsBits,
+};
 use hoist_x86::ir::{Exit, Target};
 use hoist_x86::reg::Reg;
 
@@ -35,7 +37,8 @@ fn convention(go: bool) -> Convention {
         return Convention { called: ALL & !status, returned: ALL & !status };
     }
     // Callee-saved registers, the stack pointer, DF and the segment bases hold for everybody.
-    let kept = reg_set([Reg::RSP, Reg::RBX, Reg::RBP, Reg::R12, Reg::R13, Reg::R14, Reg::R15, Reg::FS_BASE, Reg::GS_BASE, Reg::DF]);
+    let kept =
+        reg_set([Reg::RSP, Reg::RBX, Reg::RBP, Reg::R12, Reg::R13, Reg::R14, Reg::R15, Reg::FS_BASE, Reg::GS_BASE, Reg::DF]);
     let arguments = reg_set([Reg::RDI, Reg::RSI, Reg::RDX, Reg::RCX, Reg::R8, Reg::R9, Reg::RAX, Reg::R10]);
     let vectors = |n| reg_set((0..n).flat_map(|i| [Reg::xmm(i), Reg::ymm_high(i)]));
     // LLVM returns up to three integers (rcx) and four vectors in registers.
@@ -47,8 +50,11 @@ fn convention(go: bool) -> Convention {
 pub struct Liveness {
     convention: Convention,
     status: RegSet,
-    /// Per entry: registers that the function reads before it writes them.
+    /// Per entry, and per label in the midst of a function (a part that the compiler put elsewhere): registers that are read from there on
+    /// before they are written.
     entry: BTreeMap<u32, RegSet>,
+    /// Label → entry of the function that it is in.
+    owner: BTreeMap<u32, u32>,
     /// Per entry: registers beyond the convention that its callers in this file read after it returns.
     returned: BTreeMap<u32, RegSet>,
     /// Registers read from each return point on.
@@ -57,14 +63,25 @@ pub struct Liveness {
 
 impl Liveness {
     pub fn new(elf: &Elf<'_>, program: &Program) -> Liveness {
+        let labels = |function: &Function| {
+            function.labels.iter().filter(|label| function.blocks.contains_key(label)).copied().collect::<Vec<_>>()
+        };
+        let owner =
+            program.functions.values().flat_map(|function| labels(function).into_iter().map(|label| (label, function.entry)));
+        let owner: BTreeMap<u32, u32> = owner.filter(|(label, _)| !program.functions.contains_key(label)).collect();
         let mut result = Liveness {
             convention: convention(elf.go),
             status: status_flags(),
-            entry: program.functions.keys().map(|&pc| (pc, 0)).collect(),
+            entry: owner.keys().chain(program.functions.keys()).map(|&pc| (pc, 0)).collect(),
+            owner,
             returned: program.functions.keys().map(|&pc| (pc, 0)).collect(),
             after: BTreeMap::new(),
         };
-        let mut summaries: Vec<Summary> = program.functions.values().map(|function| Summary::new(elf, function, program)).collect();
+        let mut summaries: Vec<Summary> = program
+            .functions
+            .values()
+            .map(|function| Summary::new(elf, function, &|pc| result.entry.contains_key(&pc)))
+            .collect();
         for summary in summaries.iter().filter(|summary| summary.returns_elsewhere) {
             result.returned.insert(summary.entry, ALL);
         }
@@ -126,11 +143,14 @@ impl Liveness {
                     End::TailJump(pc) => {
                         live |= self.entry[&pc] | at_return;
                         let more = at_return & !self.convention.returned;
-                        if let Some(returned) = self.returned.get_mut(&pc) {
+                        let to = self.owner.get(&pc).copied().unwrap_or(pc);
+                        if let Some(returned) = self.returned.get_mut(&to) {
                             grown |= more & !*returned != 0;
                             *returned |= more;
                         }
                     }
+                    // To a function of another file, which keeps what the convention says and nothing else.
+                    End::IndirectJump if summary.is_stub => live |= self.convention.called,
                     End::IndirectJump => live |= ALL & !self.status,
                     End::Unknown => live |= ALL,
                 }
@@ -141,10 +161,13 @@ impl Liveness {
                 }
             }
         }
-        if let Some(&first) = summary.index.get(&summary.entry) {
-            let entry = self.entry.entry(summary.entry).or_default();
-            grown |= summary.live[first] & !*entry != 0;
-            *entry |= summary.live[first];
+        for (&pc, &block) in &summary.index {
+            if let Some(entry) =
+                self.entry.get_mut(&pc).filter(|_| pc == summary.entry || self.owner.get(&pc) == Some(&summary.entry))
+            {
+                grown |= summary.live[block] & !*entry != 0;
+                *entry |= summary.live[block];
+            }
         }
         grown
     }
@@ -163,6 +186,8 @@ struct Summary {
     live: Vec<RegSet>,
     /// Where it returns to is not where it was called: a context switch, a jump by `push`, `ret`.
     returns_elsewhere: bool,
+    /// A stub of the procedure linkage table.
+    is_stub: bool,
 }
 
 struct Block {
@@ -179,7 +204,10 @@ struct Block {
 enum End {
     /// Goes on at the successors only.
     Within,
-    Call { callee: Option<u32>, next: u32 },
+    Call {
+        callee: Option<u32>,
+        next: u32,
+    },
     Return,
     TailJump(u32),
     IndirectJump,
@@ -187,16 +215,18 @@ enum End {
 }
 
 impl Summary {
-    fn new(elf: &Elf<'_>, function: &Function, program: &Program) -> Summary {
+    /// `is_entry`: can that pc be jumped to, though it is in another function?
+    fn new(elf: &Elf<'_>, function: &Function, is_entry: &impl Fn(u32) -> bool) -> Summary {
         let index: BTreeMap<u32, usize> = function.blocks.keys().enumerate().map(|(i, &pc)| (pc, i)).collect();
         let mut info = InstructionInfoFactory::new();
         let blocks: Vec<Block> = function
             .blocks
             .iter()
-            .map(|(&start, &end)| Block::new(elf, function, program, &index, &mut info, start, end))
+            .map(|(&start, &end)| Block::new(elf, function, is_entry, &index, &mut info, start, end))
             .collect();
         let returns_elsewhere = blocks.iter().any(|block| block.returns_elsewhere);
-        Summary { entry: function.entry, live: vec![0; index.len()], index, blocks, returns_elsewhere }
+        let is_stub = elf.stubs.contains_key(&function.entry);
+        Summary { is_stub, entry: function.entry, live: vec![0; index.len()], index, blocks, returns_elsewhere }
     }
 }
 
@@ -204,7 +234,7 @@ impl Block {
     fn new(
         elf: &Elf<'_>,
         function: &Function,
-        program: &Program,
+        is_entry: &impl Fn(u32) -> bool,
         index: &BTreeMap<u32, usize>,
         info: &mut InstructionInfoFactory,
         start: u32,
@@ -232,7 +262,7 @@ impl Block {
                 block.succs.push(succ);
                 End::Within
             }
-            None if program.functions.contains_key(&pc) => End::TailJump(pc),
+            None if is_entry(pc) => End::TailJump(pc),
             None => End::Unknown,
         };
         block.end = match last.flow_control() {

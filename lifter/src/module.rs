@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use hoist_x86::helper::Helper;
 use hoist_x86::reg::Reg;
 use wasm_encoder::{
-    CodeSection, EntityType, ExportKind, ExportSection, FunctionSection, GlobalType, ImportSection, MemoryType, Module, NameMap, NameSection, RefType,
-    TableType, TypeSection, ValType,
+    CodeSection, EntityType, ExportKind, ExportSection, FunctionSection, GlobalType, ImportSection, MemoryType, Module, NameMap,
+    NameSection, RefType, TableType, TypeSection, ValType,
 };
 
 use crate::wasm::layout::{Layout, Lifted};
@@ -83,4 +83,3 @@ pub fn alone(layout: &Layout, lifted: &Lifted) -> Vec<u8> {
     module.section(&types).section(&imports).section(&functions).section(&exports).section(&code).section(&name_section);
     module.finish()
 }
-

@@ -8,7 +8,6 @@
 //! not simply the global's own. Values that are provably still in the global on all ways ("clean" parameters) are read from there again,
 //! instead of being carried in a local.
 
-
 use hoist_x86::ir::{BinOp, BlockId, Exit, Func, Inst, Term, Type, Value};
 use hoist_x86::reg::Reg;
 

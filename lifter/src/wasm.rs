@@ -9,5 +9,5 @@ mod lower;
 mod spelling;
 mod trees;
 
-pub use emit::{FunctionIndex, emit, val_type};
+pub use emit::{emit, val_type};
 pub use lower::run as lower;

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use anyhow::{Context, bail};
+use hoist_lifter::callees::Callees;
 use hoist_lifter::discover;
 use hoist_lifter::elf::Elf;
 use hoist_lifter::wasm::layout::{Layout, Lifted, LiftedFunction};
@@ -172,7 +173,7 @@ impl Batch {
     fn lift(codes: &[Vec<u8>]) -> anyhow::Result<Batch> {
         let layout = Layout::alone();
         let files: Vec<Vec<u8>> = (0..).zip(codes).map(|(number, code)| alone::elf_around(CODE + number * PAGE, code)).collect();
-        let (mut elfs, mut jobs, mut index) = (Vec::new(), Vec::new(), wasm::FunctionIndex::new());
+        let (mut elfs, mut jobs, mut callees) = (Vec::new(), Vec::new(), Callees::default());
         for (file, code) in files.iter().zip(codes) {
             let elf = Elf::parse(file, 0)?;
             let program = no_panic(code, || discover::discover(&elf))?;
@@ -180,7 +181,7 @@ impl Batch {
         }
         for (number, (_, program)) in elfs.iter().enumerate() {
             for (&entry, function) in program.functions.iter().filter(|(entry, function)| function.blocks.contains_key(entry)) {
-                index.insert(entry, layout.first_function + jobs.len() as u32);
+                callees.functions.insert(entry, layout.first_function + jobs.len() as u32);
                 jobs.push((number, function));
             }
         }
@@ -192,7 +193,7 @@ impl Batch {
                 opt::run(&mut unit);
                 wasm::lower(&mut unit);
                 let entries: Vec<u32> = unit.entries.iter().map(|entry| entry.pc).collect();
-                (wasm::emit(&unit, &layout, &index), entries)
+                (wasm::emit(&unit, &layout, &callees), entries)
             })?;
             for (label, pc) in (0..).zip(entries) {
                 let old = code_map.entry(pc).or_insert((job, label));

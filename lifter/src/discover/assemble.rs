@@ -105,6 +105,6 @@ fn name(explorer: &Explorer, entry: u32) -> Option<String> {
     let symbols = &explorer.elf.symbols;
     match symbols.binary_search_by_key(&entry, |symbol| symbol.address) {
         Ok(at) => Some(symbols[at].name.clone()),
-        Err(_) => explorer.elf.stubs.get(&entry).cloned(),
+        Err(_) => explorer.elf.stubs.get(&entry).map(|stub| stub.name.clone()),
     }
 }

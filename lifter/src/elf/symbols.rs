@@ -1,5 +1,7 @@
 //! Function symbols from .symtab and .dynsym (gABI, "Symbol Table").
 
+use std::collections::BTreeMap;
+
 use goblin::elf::section_header::{SHN_UNDEF, SHT_DYNSYM, SHT_SYMTAB};
 use goblin::elf::sym::{STB_GLOBAL, STB_LOCAL, STT_FUNC, STT_GNU_IFUNC};
 
@@ -97,6 +99,15 @@ pub(super) fn parse(elf: &Elf, dynamic: &Dynamic) -> Vec<Symbol> {
         }
     }
     symbols
+}
+
+/// Functions that this file defines for others.
+pub(super) fn exports<'a>(elf: &Elf<'a>, dynamic: &Dynamic) -> BTreeMap<&'a str, u32> {
+    (0..elf.dynamic_symbol_count(dynamic))
+        .filter_map(|index| elf.raw_dynamic_symbol(dynamic, index))
+        .filter(|raw| raw.info & 15 == STT_FUNC && raw.section != SHN_UNDEF && raw.info >> 4 != STB_LOCAL)
+        .filter_map(|raw| Some((raw.name(), elf.guest(raw.value)?)))
+        .collect()
 }
 
 impl<'a> Elf<'a> {

@@ -2,7 +2,6 @@
 //!
 //! The rules are few and each says which x86 habit it serves. They see operands already simplified, so they compose.
 
-
 use hoist_x86::ir::{BinOp, BlockId, Func, Inst, LoadOp, Shape, StoreOp, Term, UnOp, Value};
 
 use rustc_hash::FxHashMap;
@@ -240,7 +239,10 @@ impl Rules<'_> {
     fn binary(&mut self, op: BinOp, mut a: Value, mut b: Value) -> Inst {
         use BinOp::*;
         // Constants stand on the right.
-        if is_commutative(op) && matches!(self.get(a), Inst::I32(_) | Inst::I64(_)) && !matches!(self.get(b), Inst::I32(_) | Inst::I64(_)) {
+        if is_commutative(op)
+            && matches!(self.get(a), Inst::I32(_) | Inst::I64(_))
+            && !matches!(self.get(b), Inst::I32(_) | Inst::I64(_))
+        {
             std::mem::swap(&mut a, &mut b);
         }
         if let (Inst::I32(x), Inst::I32(y)) = (self.get(a), self.get(b)) {
@@ -445,7 +447,8 @@ impl Rules<'_> {
             Inst::I32(c) => c == 0 || c == 1,
             Inst::Un(UnOp::I32Eqz | UnOp::I64Eqz, _) => true,
             Inst::Bin(op, a, b) => {
-                is_comparison(op) || matches!(op, BinOp::I32And | BinOp::I32Or | BinOp::I32Xor) && self.is_bool(a) && self.is_bool(b)
+                is_comparison(op)
+                    || matches!(op, BinOp::I32And | BinOp::I32Or | BinOp::I32Xor) && self.is_bool(a) && self.is_bool(b)
             }
             Inst::GetReg(reg) => reg.is_flag(),
             _ => false,
@@ -464,7 +467,10 @@ fn covers(mask: u32, bits: u32) -> bool {
 
 fn is_commutative(op: BinOp) -> bool {
     use BinOp::*;
-    matches!(op, I32Add | I32Mul | I32And | I32Or | I32Xor | I32Eq | I32Ne | I64Add | I64Mul | I64And | I64Or | I64Xor | I64Eq | I64Ne)
+    matches!(
+        op,
+        I32Add | I32Mul | I32And | I32Or | I32Xor | I32Eq | I32Ne | I64Add | I64Mul | I64And | I64Or | I64Xor | I64Eq | I64Ne
+    )
 }
 
 fn is_comparison(op: BinOp) -> bool {

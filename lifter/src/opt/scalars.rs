@@ -96,7 +96,13 @@ impl Scalars<'_> {
         match *self.unit.func.inst(arg) {
             Inst::Replace { shape: s, lane: 0, vector, .. } if s == shape => {
                 let vector = self.unit.func.resolve(vector);
-                if vector == param { Base::Itself } else if self.is_zero(vector) { Base::Zero } else { Base::Value(vector) }
+                if vector == param {
+                    Base::Itself
+                } else if self.is_zero(vector) {
+                    Base::Zero
+                } else {
+                    Base::Value(vector)
+                }
             }
             Inst::Load { op: LoadOp::V128Load64Zero, .. } if shape == Shape::F64x2 => Base::Zero,
             Inst::Load { op: LoadOp::V128Load32Zero, .. } if shape == Shape::F32x4 => Base::Zero,
@@ -165,4 +171,3 @@ impl Scalars<'_> {
         self.defined_in[param.0 as usize] = block.0;
     }
 }
-

@@ -1,9 +1,7 @@
 //! Writing a function's body: structured control after Ramsey, "Beyond Relooper: Recursive Translation of
 //! Unstructured Control Flow to Structured Control Flow" (ICFP 2022), over the flow graph that [`super::flow`] made reducible.
 
-use std::collections::BTreeMap;
-
-use hoist_x86::boundary::code_map;
+use hoist_x86::boundary::{NULL_PAGE, code_map};
 use hoist_x86::ir::{BlockId, Edge, Exit, Func, Inst, Target, Term, Type, Value};
 use wasm_encoder::{BlockType, Function, Ieee32, Ieee64, Instruction, MemArg, MemArgTarget, ValType};
 
@@ -12,13 +10,11 @@ use super::flow::{Flow, Node, Succ};
 use super::layout::Layout;
 use super::locals::{LABEL, Locals, PC, ROOM, SCRATCH};
 use super::trees::Trees;
+use crate::callees::{Callees, Link};
 use crate::graph::Dominators;
 use crate::unit::Unit;
 
-/// What a function must know of the others: guest address of an entry → Wasm function index.
-pub type FunctionIndex = BTreeMap<u32, u32>;
-
-pub fn emit(unit: &Unit, layout: &Layout, functions: &FunctionIndex) -> Vec<u8> {
+pub fn emit(unit: &Unit, layout: &Layout, callees: &Callees) -> Vec<u8> {
     let flow = Flow::new(unit);
     let graph = flow.graph();
     let dominators = Dominators::new(&graph, flow.entry);
@@ -33,7 +29,7 @@ pub fn emit(unit: &Unit, layout: &Layout, functions: &FunctionIndex) -> Vec<u8> 
         code: Code::default(),
         unit,
         layout,
-        functions,
+        callees,
         flow: &flow,
         dominators: &dominators,
         trees: &trees,
@@ -93,7 +89,7 @@ fn is_header(flow: &Flow, dominators: &Dominators) -> Vec<bool> {
 struct Emitter<'a> {
     unit: &'a Unit,
     layout: &'a Layout,
-    functions: &'a FunctionIndex,
+    callees: &'a Callees,
     flow: &'a Flow,
     dominators: &'a Dominators,
     children: Vec<Vec<u32>>,
@@ -220,18 +216,29 @@ impl Emitter<'_> {
         self.code.op(Instruction::I32Eqz);
         self.code.op(Instruction::BrIf(start));
         self.code.op(Instruction::LocalGet(PC));
+        self.code.op(Instruction::I32Const(self.unit.entry_pc as i32));
+        self.code.op(Instruction::I32Eq);
+        self.code.op(Instruction::BrIf(start));
+        // A label that the code map does not have, or not yet, or no longer, is for the dispatcher.
+        self.code.op(Instruction::Block(BlockType::Empty));
+        self.depth += 1;
+        self.code.op(Instruction::LocalGet(PC));
         self.code_map_entry(PC);
         self.code.op(Instruction::I32Const(code_map::MAX_LABEL as i32));
         self.code.op(Instruction::I32And);
-        self.table(&succs[1..], succs[0], 1);
+        let targets: Vec<u32> = std::iter::once(0).chain(succs[1..].iter().map(|&succ| self.branch_depth(succ))).collect();
+        self.code.op(Instruction::BrTable(targets.into(), 0));
+        self.depth -= 1;
+        self.code.op(Instruction::End);
+        self.code.op(Instruction::LocalGet(PC));
+        self.code.op(Instruction::Return);
     }
 
     /// `br_table` on the i32 on the stack: value `first + i` goes to `succs[i]`, any other to `default`.
     fn table(&mut self, succs: &[Succ], default: Succ, first: u32) {
         let default = self.branch_depth(default);
-        let targets: Vec<u32> = std::iter::repeat_n(default, first as usize)
-            .chain(succs.iter().map(|&succ| self.branch_depth(succ)))
-            .collect();
+        let targets: Vec<u32> =
+            std::iter::repeat_n(default, first as usize).chain(succs.iter().map(|&succ| self.branch_depth(succ))).collect();
         self.code.op(Instruction::BrTable(targets.into(), default));
     }
 
@@ -350,12 +357,24 @@ impl Emitter<'_> {
                 self.code.op(Instruction::Return);
             }
             Exit::Jump(Target::Pc(pc)) => {
-                if let Some(&function) = self.functions.get(&pc) {
+                if let Some(&function) = self.callees.functions.get(&pc) {
+                    if let Some(&link) = self.callees.links.get(&pc) {
+                        self.is_linked(link);
+                        self.code.op(Instruction::If(BlockType::Empty));
+                        self.code.op(Instruction::I32Const(0));
+                        self.code.op(Instruction::LocalGet(ROOM));
+                        self.code.op(Instruction::ReturnCall(link.function));
+                        self.code.op(Instruction::End);
+                    }
                     self.code.op(Instruction::I32Const(0));
                     self.code.op(Instruction::LocalGet(ROOM));
                     self.code.op(Instruction::ReturnCall(function));
-                } else {
+                } else if let Some(&function) = self.callees.labels.get(&pc) {
                     // Into the middle of a function: memcpy's variants share their tails so.
+                    self.code.op(Instruction::I32Const(pc as i32));
+                    self.code.op(Instruction::LocalGet(ROOM));
+                    self.code.op(Instruction::ReturnCall(function));
+                } else {
                     self.code.op(Instruction::I32Const(pc as i32));
                     self.jump_through_map();
                 }
@@ -366,12 +385,18 @@ impl Emitter<'_> {
             }
             Exit::Call { to, next } => {
                 match to {
-                    Target::Pc(pc) => match self.functions.get(&pc) {
-                        Some(&function) => {
-                            self.code.op(Instruction::I32Const(0));
-                            self.room_for_callee();
-                            self.code.op(Instruction::Call(function));
-                        }
+                    Target::Pc(pc) => match self.callees.functions.get(&pc) {
+                        Some(&function) => match self.callees.links.get(&pc) {
+                            Some(&link) => {
+                                self.is_linked(link);
+                                self.code.op(Instruction::If(BlockType::Result(ValType::I32)));
+                                self.call(link.function);
+                                self.code.op(Instruction::Else);
+                                self.call(function);
+                                self.code.op(Instruction::End);
+                            }
+                            None => self.call(function),
+                        },
                         None => {
                             self.code.op(Instruction::I32Const(pc as i32));
                             self.code.op(Instruction::LocalTee(SCRATCH));
@@ -403,6 +428,21 @@ impl Emitter<'_> {
                 self.code.op(Instruction::ReturnCall(self.layout.interpret));
             }
         }
+    }
+
+    fn call(&mut self, function: u32) {
+        self.code.op(Instruction::I32Const(0));
+        self.room_for_callee();
+        self.code.op(Instruction::Call(function));
+    }
+
+    /// Pushes whether the slot holds what is expected.
+    fn is_linked(&mut self, link: Link) {
+        let slot = MemArg { offset: 0, align: 2, target: MemArgTarget::Memory(self.layout.user_memory), ordering: None };
+        self.code.op(Instruction::I32Const(link.slot.wrapping_sub(NULL_PAGE) as i32));
+        self.code.op(Instruction::I32Load(slot));
+        self.code.op(Instruction::I32Const(link.target as i32));
+        self.code.op(Instruction::I32Eq);
     }
 
     /// The pc is on the stack and in the scratch local: calls through the code map.
@@ -503,14 +543,18 @@ impl Emitter<'_> {
             Inst::Shuffle { lanes, .. } => self.code.op(Instruction::I8x16Shuffle(lanes)),
             Inst::Bitselect { .. } => self.code.op(Instruction::V128Bitselect),
             Inst::Load { op, disp, .. } => {
-                let memory = MemArg { offset: disp as u64, align: 0, target: MemArgTarget::Memory(layout.user_memory), ordering: None };
+                let memory =
+                    MemArg { offset: disp as u64, align: 0, target: MemArgTarget::Memory(layout.user_memory), ordering: None };
                 self.code.op(super::spelling::load(op, memory));
             }
             Inst::Store { op, disp, .. } => {
-                let memory = MemArg { offset: disp as u64, align: 0, target: MemArgTarget::Memory(layout.user_memory), ordering: None };
+                let memory =
+                    MemArg { offset: disp as u64, align: 0, target: MemArgTarget::Memory(layout.user_memory), ordering: None };
                 self.code.op(super::spelling::store(op, memory));
             }
-            Inst::Copy { .. } => self.code.op(Instruction::MemoryCopy { src_mem: layout.user_memory, dst_mem: layout.user_memory }),
+            Inst::Copy { .. } => {
+                self.code.op(Instruction::MemoryCopy { src_mem: layout.user_memory, dst_mem: layout.user_memory })
+            }
             Inst::Fill { .. } => self.code.op(Instruction::MemoryFill(layout.user_memory)),
             Inst::GetReg(reg) => self.code.op(Instruction::GlobalGet(layout.first_global + reg.index() as u32)),
             Inst::SetReg(reg, _) => self.code.op(Instruction::GlobalSet(layout.first_global + reg.index() as u32)),
@@ -519,4 +563,3 @@ impl Emitter<'_> {
         }
     }
 }
-

@@ -66,7 +66,8 @@ impl Flow {
             succs.push(term.edges().map(|edge| edge.to).chain(back).map(plain).collect());
         }
         let mut flow = Flow { nodes, succs, entry: 0, has_dispatch: false };
-        let sizes: Vec<usize> = std::iter::once(0).chain(order.iter().map(|&block| 1 + unit.func.block(block).insts.len())).collect();
+        let sizes: Vec<usize> =
+            std::iter::once(0).chain(order.iter().map(|&block| 1 + unit.func.block(block).insts.len())).collect();
         flow.make_reducible(&sizes);
         flow.add_stubs(unit);
         flow
@@ -151,7 +152,15 @@ impl Flow {
     }
 
     /// What lies between the other ways into a loop and its header, if that is little code and no loop.
-    fn small_way_in(&self, graph: &Graph, header: u32, others: &[u32], part: &[u32], id: u32, sizes: &[usize]) -> Option<Vec<u32>> {
+    fn small_way_in(
+        &self,
+        graph: &Graph,
+        header: u32,
+        others: &[u32],
+        part: &[u32],
+        id: u32,
+        sizes: &[usize],
+    ) -> Option<Vec<u32>> {
         let mut found = BTreeSet::new();
         let mut work = others.to_vec();
         let mut size = 0;

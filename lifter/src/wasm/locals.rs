@@ -35,7 +35,8 @@ impl Locals {
     pub fn new(unit: &Unit, trees: &Trees, flow: &Flow, dominators: &Dominators) -> Locals {
         let ranges = Ranges::new(unit, trees, flow, dominators);
         let func = &unit.func;
-        let mut order: Vec<Value> = (0..func.insts.len() as u32).map(Value).filter(|v| ranges.start[v.0 as usize] != u32::MAX).collect();
+        let mut order: Vec<Value> =
+            (0..func.insts.len() as u32).map(Value).filter(|v| ranges.start[v.0 as usize] != u32::MAX).collect();
         order.sort_by_key(|v| (ranges.start[v.0 as usize], v.0));
         let hints = hints(unit);
         // Per type: until when each local is taken; values: index within the type.

@@ -1,6 +1,5 @@
 //! Guest addresses become Wasm memory indices, explicitly, so that what several accesses share is computed once.
 
-
 use hoist_x86::boundary::{MMAP_MIN_ADDR, NULL_PAGE};
 use hoist_x86::ir::{BinOp, BlockId, Func, Inst, Value};
 

@@ -189,4 +189,3 @@ pub fn for_each_local_use(func: &Func, trees: &Trees, value: Value, f: &mut impl
 pub fn local_type(func: &Func, value: Value) -> Type {
     func.ty(value).expect("only values are in locals")
 }
-
