@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use crate::fs::record_lock;
 use crate::kernel::{Kernel, signal_name};
 use crate::mm::AddressSpace;
 use crate::process::{Change, End, Process, RealTimer};
@@ -37,6 +38,7 @@ impl Kernel {
             return;
         }
         self.leave_memory();
+        record_lock::free_process(pid);
         self.process.files = Rc::default();
         self.show(&self.process);
         self.leave_session();

@@ -9,6 +9,7 @@ use hoist_vfs::Kind;
 use super::dentry::Location;
 use super::inode::{DirEntry, InodeRef};
 use super::lock::{self, Lock};
+use super::record_lock::{self, Holder};
 use super::types::{OpenFlags, poll};
 use super::{Feed, Result, Sink};
 use crate::errno::Errno::{EBADF, EINVAL, EISDIR, ENODEV, ENOTDIR, ENOTTY, ENXIO, ESPIPE};
@@ -121,12 +122,16 @@ pub struct File {
     /// F_SETOWN and F_SETSIG of fcntl(2).
     pub owner: Cell<i32>,
     pub signal: Cell<u32>,
-    /// Whether flock(2) was called.
+    /// Whether flock(2) was called, or fcntl(2) with F_OFD_SETLK.
     locked: Cell<bool>,
+    has_records: Cell<bool>,
 }
 
 impl Drop for File {
     fn drop(&mut self) {
+        if self.has_records.get() {
+            record_lock::free_file(self.lock_key(), Holder::Description(std::ptr::from_ref(self).addr()));
+        }
         if self.locked.get() {
             // Freeing a lock cannot fail.
             let _ = lock::change(self.lock_key(), std::ptr::from_ref(self).addr(), Lock::Free);
@@ -144,7 +149,8 @@ impl File {
     fn new(location: Location, flags: OpenFlags, body: Body) -> Rc<File> {
         let flags = Cell::new(OpenFlags(flags.0 & !ONCE));
         let (owner, signal, locked) = (Cell::new(0), Cell::new(0), Cell::new(false));
-        Rc::new(File { location, flags, offset: Cell::new(0), body, owner, signal, locked })
+        let has_records = Cell::new(false);
+        Rc::new(File { location, flags, offset: Cell::new(0), body, owner, signal, locked, has_records })
     }
 
     /// A file with an object behind it.
@@ -391,7 +397,14 @@ impl File {
         lock::change(self.lock_key(), std::ptr::from_ref(self).addr(), wanted)
     }
 
-    fn lock_key(&self) -> usize {
+    /// Who holds locks by F_OFD_SETLK.
+    pub fn description(&self) -> Holder {
+        self.has_records.set(true);
+        Holder::Description(std::ptr::from_ref(self).addr())
+    }
+
+    /// Names its inode to locks.
+    pub fn lock_key(&self) -> usize {
         Rc::as_ptr(self.inode()).cast::<()>().addr()
     }
 

@@ -11,7 +11,7 @@
 //! | [`mem`] | the filesystem in memory, over the ROM (`/`) or over nothing (tmpfs) |
 //! | [`file`], [`fd_table`] | open file descriptions and the descriptors that name them |
 //! | [`device`], [`console`] | character devices |
-//! | [`lock`] | flock(2) |
+//! | [`lock`], [`record_lock`] | flock(2), locks of fcntl(2) |
 //! | [`pipe`], [`eventfd`], [`timerfd`] | pipes and FIFOs, event counters, timers |
 //! | [`epoll`], [`socket`] | sets of files, sockets |
 //! | [`boot`] | the tree that a container starts with; a process's root, working directory, umask |
@@ -37,6 +37,7 @@ pub mod lock;
 pub mod mem;
 pub mod pipe;
 pub mod procfs;
+pub mod record_lock;
 pub mod socket;
 pub mod sysfs;
 pub mod timerfd;

@@ -1,24 +1,28 @@
-//! Descriptors: close, dup, fcntl, flock.
+//! Descriptors: close, dup, flock. fcntl is in [`super::fcntl`].
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::errno::Errno::{EAGAIN, EBADF, EINVAL, EPERM};
+use crate::errno::Errno::{EAGAIN, EINVAL};
 use crate::errno::SysResult;
-use crate::fs::pipe::PipeEnd;
+use crate::fs::record_lock::{self, Holder};
 use crate::fs::types::OpenFlags;
-use crate::fs::{File, Result};
+use crate::fs::File;
 use crate::kernel::Kernel;
 use crate::task::For;
-use crate::user;
 
 use super::path::{any_file, done, table};
+
+/// A descriptor is closed: with it go the process's record locks on the file, whatever else has it open.
+fn release(k: &Kernel, file: Rc<File>) {
+    record_lock::free_file(file.lock_key(), Holder::Process(k.process.pid));
+}
 
 /// Implements Linux syscall close(2).
 pub fn sys_close(k: &mut Kernel, [fd, ..]: [u64; 6]) -> SysResult {
     let closed = table(k).borrow_mut().close(fd as i32)?;
     // Dropped when the table is no longer borrowed: what the file stands for may look at the table.
-    drop(closed);
+    release(k, closed);
     Ok(0)
 }
 
@@ -42,7 +46,7 @@ pub fn sys_close_range(k: &mut Kernel, [first, last, flags, ..]: [u64; 6]) -> Sy
             continue;
         }
         let closed = table.borrow_mut().close(fd)?;
-        drop(closed);
+        release(k, closed);
     }
     Ok(0)
 }
@@ -74,110 +78,10 @@ pub fn sys_dup3(k: &mut Kernel, [oldfd, newfd, flags, ..]: [u64; 6]) -> SysResul
 fn replace(k: &mut Kernel, oldfd: u64, newfd: u64, cloexec: bool) -> SysResult {
     let file = any_file(k, oldfd)?;
     let before = table(k).borrow_mut().replace(newfd as i32, file, cloexec)?;
-    drop(before);
+    if let Some(before) = before {
+        release(k, before);
+    }
     Ok(newfd as u32 as u64)
-}
-
-/// Commands of fcntl(2).
-mod command {
-    pub const DUPFD: u32 = 0;
-    pub const GETFD: u32 = 1;
-    pub const SETFD: u32 = 2;
-    pub const GETFL: u32 = 3;
-    pub const SETFL: u32 = 4;
-    pub const GETLK: u32 = 5;
-    pub const SETLK: u32 = 6;
-    pub const SETLKW: u32 = 7;
-    pub const SETOWN: u32 = 8;
-    pub const GETOWN: u32 = 9;
-    pub const SETSIG: u32 = 10;
-    pub const GETSIG: u32 = 11;
-    pub const OFD_GETLK: u32 = 36;
-    pub const OFD_SETLK: u32 = 37;
-    pub const OFD_SETLKW: u32 = 38;
-    pub const SETLEASE: u32 = 1024;
-    pub const GETLEASE: u32 = 1025;
-    pub const DUPFD_CLOEXEC: u32 = 1030;
-    pub const SETPIPE_SZ: u32 = 1031;
-    pub const GETPIPE_SZ: u32 = 1032;
-    pub const ADD_SEALS: u32 = 1033;
-    pub const GET_SEALS: u32 = 1034;
-}
-
-const FD_CLOEXEC: u64 = 1;
-
-/// Implements Linux syscall fcntl(2). Record locks are granted: one process has no rival. Leases and notifications are not offered.
-pub fn sys_fcntl(k: &mut Kernel, [fd, cmd, arg, ..]: [u64; 6]) -> SysResult {
-    let file = any_file(k, fd)?;
-    let cmd = cmd as u32;
-    let table = table(k);
-    match cmd {
-        command::DUPFD | command::DUPFD_CLOEXEC => {
-            let from = u32::try_from(arg as i32).ok().filter(|&from| from < table.borrow().limit).ok_or(EINVAL)?;
-            return table.borrow_mut().add_from(from, file, cmd == command::DUPFD_CLOEXEC).map(|fd| fd as u64);
-        }
-        command::GETFD => return Ok(u64::from(table.borrow().cloexec(fd as i32)?)),
-        command::SETFD => return done(table.borrow_mut().set_cloexec(fd as i32, arg & FD_CLOEXEC != 0)),
-        command::GETFL => return Ok(file.flags().0.into()),
-        _ if file.is_path() => return Err(EBADF),
-        _ => {}
-    }
-    match cmd {
-        command::SETFL => file.set_flags(arg as u32),
-        command::GETLK | command::OFD_GETLK => get_lock(arg)?,
-        command::SETLK | command::SETLKW | command::OFD_SETLK | command::OFD_SETLKW => check_lock(&file, arg)?,
-        command::SETOWN => file.owner.set(arg as i32),
-        command::GETOWN => return Ok(i64::from(file.owner.get()) as u64),
-        command::SETSIG if arg > 64 => return Err(EINVAL),
-        command::SETSIG => file.signal.set(arg as u32),
-        command::GETSIG => return Ok(file.signal.get().into()),
-        command::SETLEASE => return Err(EAGAIN),
-        command::GETLEASE => return Ok(F_UNLCK.into()),
-        command::SETPIPE_SZ => {
-            let end = file.as_object::<PipeEnd>().ok_or(EBADF)?;
-            return end.set_capacity(u64::from(arg as u32)).map(|size| size as u64);
-        }
-        command::GETPIPE_SZ => return Ok(file.as_object::<PipeEnd>().ok_or(EBADF)?.capacity() as u64),
-        command::ADD_SEALS => add_seals(&file, arg as u32)?,
-        command::GET_SEALS => return Ok(file.inode().seals().ok_or(EINVAL)?.get().into()),
-        _ => return Err(EINVAL),
-    }
-    Ok(0)
-}
-
-const F_RDLCK: u16 = 0;
-const F_WRLCK: u16 = 1;
-const F_UNLCK: u16 = 2;
-
-/// F_GETLK: `struct flock` starts with the lock's type, and no lock is in the way.
-fn get_lock(flock: u64) -> Result<()> {
-    match user::read::<u16>(flock)? {
-        F_RDLCK | F_WRLCK => user::write(flock, &F_UNLCK),
-        _ => Err(EINVAL),
-    }
-}
-
-fn check_lock(file: &File, flock: u64) -> Result<()> {
-    let flags = file.flags();
-    match user::read::<u16>(flock)? {
-        F_RDLCK if !flags.readable() => Err(EBADF),
-        F_WRLCK if !flags.writable() => Err(EBADF),
-        F_RDLCK | F_WRLCK | F_UNLCK => Ok(()),
-        _ => Err(EINVAL),
-    }
-}
-
-fn add_seals(file: &File, seals: u32) -> Result<()> {
-    use crate::fs::inode::seal;
-    let held = file.inode().seals().ok_or(EINVAL)?;
-    if seals & !seal::ALL != 0 {
-        return Err(EINVAL);
-    }
-    if !file.flags().writable() || held.get() & seal::SEAL != 0 {
-        return Err(EPERM);
-    }
-    held.set(held.get() | seals);
-    Ok(())
 }
 
 /// Implements Linux syscall flock(2).

@@ -15,6 +15,7 @@ pub mod clone;
 pub mod copy;
 pub mod dir;
 pub mod epoll;
+pub mod fcntl;
 pub mod fd;
 pub mod flags;
 pub mod futex;

@@ -6,8 +6,8 @@ use super::Row;
 use super::strace::Arg::*;
 use super::strace::flags;
 use super::{
-    attr::*, clone::*, copy::*, dir::*, epoll::*, fd::*, futex::*, ioctl::*, link::*, message::*, mount::*, open::*, pipe::*,
-    poll::*,
+    attr::*, clone::*, copy::*, dir::*, epoll::*, fcntl::*, fd::*, futex::*, ioctl::*, link::*, message::*, mount::*, open::*,
+    pipe::*, poll::*,
 };
 use super::{memory::*, process::*, signal::*, system::*, time::*, timer::*};
 use super::{read_write::*, socket::*, stat::*, timerfd::*, wait::*, xattr::*};

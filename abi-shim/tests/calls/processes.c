@@ -188,6 +188,37 @@ static void descriptors(void) {
     fflush(stdout);
     SAY(flock(fd, LOCK_UN) * 0);
     ended(child);
+    struct flock lock = {.l_type = F_WRLCK, .l_start = 10, .l_len = 20}, seen = {.l_type = F_WRLCK};
+    SAY(fcntl(fd, F_SETLK, &lock));
+    pid_t holder = getpid();
+    ended(CHILD({
+        SAY(fcntl(fd, F_GETLK, &seen));
+        printf("%d %d %ld %ld %d\n", seen.l_type, seen.l_whence, seen.l_start, seen.l_len, seen.l_pid == holder);
+        SAY(fcntl(fd, F_SETLK, &lock));
+        lock.l_start = 30;
+        SAY(fcntl(fd, F_SETLK, &lock));
+        lock.l_start = 0;
+        lock.l_len = 11;
+        SAY(fcntl(fd, F_SETLK, &lock));
+        lock.l_len = 0;
+        SAY(fcntl(fd, F_OFD_SETLK, &lock));
+        lock.l_whence = 9;
+        SAY(fcntl(fd, F_SETLK, &lock));
+    }));
+    lock.l_start = 15, lock.l_len = 5, lock.l_type = F_UNLCK;
+    SAY(fcntl(fd, F_SETLK, &lock));
+    child = CHILD({
+        struct flock want = {.l_type = F_RDLCK, .l_start = 15, .l_len = 5};
+        SAY(fcntl(fd, F_SETLK, &want));
+        want.l_start = 5;
+        SAY(fcntl(fd, F_SETLKW, &want));
+        want.l_start = 10;
+        printf("waits\n");
+        SAY(fcntl(fd, F_SETLKW, &want));
+    });
+    usleep(10000);
+    close(open("lock", O_RDONLY));
+    ended(child);
     // FIFOs.
     SAY(mkfifo("fifo", 0600));
     SAY(open("fifo", O_WRONLY | O_NONBLOCK));
