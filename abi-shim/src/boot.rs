@@ -102,6 +102,7 @@ pub fn boot(options: Options) -> Result<Kernel, BootError> {
         others: Default::default(),
         next_tid: 2,
         end: None,
+        signal_fds: Vec::new(),
         abstract_sockets: Default::default(),
         next_timer: None,
         turn_began: 0,

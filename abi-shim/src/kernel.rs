@@ -10,6 +10,7 @@ use crate::errno::Errno;
 use crate::fs::boot::FsInfo;
 use crate::fs::console::ConsoleFile;
 use crate::fs::epoll::Epoll;
+use crate::fs::signalfd::SignalFd;
 use crate::fs::socket::UnixSocket;
 use crate::fs::types::poll;
 use crate::fs::{Cred, FdTable, File, Vfs};
@@ -42,6 +43,8 @@ pub struct Kernel {
     pub activity: u64,
     /// System calls until another task gets its turn.
     pub turn: u32,
+    /// Descriptors of signalfd(2) that are open.
+    pub signal_fds: Vec<Weak<SignalFd>>,
     /// Sockets bound to names that are not in the tree: unix(7).
     pub abstract_sockets: BTreeMap<Vec<u8>, Weak<UnixSocket>>,
     /// uname(2), sethostname(2).

@@ -12,7 +12,7 @@
 //! | [`file`], [`fd_table`] | open file descriptions and the descriptors that name them |
 //! | [`device`], [`console`] | character devices |
 //! | [`lock`], [`record_lock`] | flock(2), locks of fcntl(2) |
-//! | [`pipe`], [`eventfd`], [`timerfd`] | pipes and FIFOs, event counters, timers |
+//! | [`pipe`], [`eventfd`], [`timerfd`], [`signalfd`] | pipes and FIFOs, event counters, timers, signals |
 //! | [`epoll`], [`socket`] | sets of files, sockets |
 //! | [`boot`] | the tree that a container starts with; a process's root, working directory, umask |
 //! | [`host`] | directories that the host grants |
@@ -38,6 +38,7 @@ pub mod mem;
 pub mod pipe;
 pub mod procfs;
 pub mod record_lock;
+pub mod signalfd;
 pub mod socket;
 pub mod sysfs;
 pub mod timerfd;

@@ -258,6 +258,7 @@ pub fn send(k: &mut Kernel, pid: i32, info: Info) {
     let Some(process) = k.process_mut(pid).filter(|process| process.end.is_none()) else { return };
     if blocked || !process.actions.ignores(info.signal) {
         process.pending.add(info);
+        refresh_files(k);
     }
 }
 
@@ -269,8 +270,19 @@ pub fn send_to(k: &mut Kernel, tid: i32, info: Info) -> bool {
     let Some(task) = k.task_mut(tid) else { return false };
     if !ignored || task.blocked.has(info.signal) {
         task.pending.add(info);
+        refresh_files(k);
     }
     true
+}
+
+/// Tells the files of signalfd(2) what is pending for their processes, after it has changed.
+pub fn refresh_files(k: &Kernel) {
+    for fd in k.signal_fds.iter().filter_map(std::rc::Weak::upgrade) {
+        let pid = fd.process.get();
+        let shared = k.process(pid).map_or(0, |process| process.pending.set.0);
+        let own = k.tasks().filter(|task| task.pid == pid).fold(0, |set, task| set | task.pending.set.0);
+        fd.refresh(SignalSet(shared | own));
+    }
 }
 
 /// What SIGCONT and the signals that stop do when they are sent, whoever blocks or ignores them: they cancel each other.
@@ -301,7 +313,9 @@ pub fn force(k: &mut Kernel, info: Info) {
 
 /// Takes the lowest signal of a set that waits for the current task.
 pub fn take(k: &mut Kernel, of: SignalSet) -> Option<Info> {
-    k.task.pending.take(of).or_else(|| k.process.pending.take(of))
+    let taken = k.task.pending.take(of).or_else(|| k.process.pending.take(of));
+    refresh_files(k);
+    taken
 }
 
 /// How a system call that was interrupted goes on.

@@ -5,9 +5,9 @@ use std::rc::Rc;
 
 use crate::errno::Errno::{EAGAIN, EINVAL};
 use crate::errno::SysResult;
+use crate::fs::File;
 use crate::fs::record_lock::{self, Holder};
 use crate::fs::types::OpenFlags;
-use crate::fs::File;
 use crate::kernel::Kernel;
 use crate::task::For;
 

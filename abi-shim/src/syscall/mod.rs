@@ -33,6 +33,7 @@ pub mod proc_pid;
 pub mod process;
 pub mod read_write;
 pub mod signal;
+pub mod signalfd;
 pub mod socket;
 pub mod stat;
 pub mod strace;

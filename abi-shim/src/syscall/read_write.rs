@@ -5,6 +5,7 @@ use std::rc::Rc;
 use crate::errno::Errno::{EAGAIN, EINVAL, EOPNOTSUPP, EPIPE};
 use crate::errno::SysResult;
 use crate::fs::file::Whence;
+use crate::fs::signalfd::SignalFd;
 use crate::fs::types::poll;
 use crate::fs::uio::{Piece, UserPieces};
 use crate::fs::{File, Result};
@@ -13,6 +14,7 @@ use crate::user;
 
 use super::path::{count, file, offset, or_wait};
 use super::proc::refresh_text;
+use super::signalfd::read_signals;
 
 /// No call moves more: `MAX_RW_COUNT`.
 pub const MAX_RW_COUNT: u64 = 0x7fff_f000;
@@ -44,6 +46,9 @@ pub fn pieces(iov: u64, iovcnt: u64) -> Result<Vec<Piece>> {
 /// Reads into pieces of user memory: at the file's offset, or at one given.
 fn read(k: &mut Kernel, file: &Rc<File>, pieces: &[Piece], at: Option<u64>) -> SysResult {
     let mut sink = UserPieces::new(pieces);
+    if let Some(fd) = file.as_object::<SignalFd>() {
+        return read_signals(k, file, &fd, &mut sink);
+    }
     refresh_text(k, file, at.unwrap_or(file.offset()));
     let result = match at {
         None => file.read(&mut sink),

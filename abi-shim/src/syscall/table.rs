@@ -9,7 +9,7 @@ use super::{
     attr::*, clone::*, copy::*, dir::*, epoll::*, fcntl::*, fd::*, futex::*, ioctl::*, link::*, message::*, mount::*, open::*,
     pipe::*, poll::*,
 };
-use super::{memory::*, process::*, signal::*, system::*, time::*, timer::*};
+use super::{memory::*, process::*, signal::*, signalfd::*, system::*, time::*, timer::*};
 use super::{read_write::*, socket::*, stat::*, timerfd::*, wait::*, xattr::*};
 
 macro_rules! row {
@@ -226,12 +226,14 @@ pub const ROWS: &[Row] = &[
     row!(277, sys_sync_file_range, [Fd, Long, Long, Hex]),
     row!(280, sys_utimensat, [Fd, Path, Ptr, Flags(flags::AT)]),
     row!(281, sys_epoll_pwait, [Fd, Ptr, Int, Int, SigSet, Size]),
+    row!(282, sys_signalfd, [Fd, SigSet, Size]),
     row!(283, sys_timerfd_create, [Value(flags::CLOCK), Hex]),
     row!(284, sys_eventfd, [Int]),
     row!(285, sys_fallocate, [Fd, Hex, Long, Long]),
     row!(286, sys_timerfd_settime, [Fd, Hex, Ptr, Ptr]),
     row!(287, sys_timerfd_gettime, [Fd, Ptr]),
     row!(288, sys_accept4, [Fd, Ptr, Ptr, Hex]),
+    row!(289, sys_signalfd4, [Fd, SigSet, Size, OpenFlags]),
     row!(290, sys_eventfd2, [Int, Hex]),
     row!(291, sys_epoll_create1, [Hex]),
     row!(292, sys_dup3, [Fd, Fd, OpenFlags]),

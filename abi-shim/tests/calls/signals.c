@@ -233,10 +233,53 @@ static void children(void) {
     printf("\n");
 }
 
+static void as_files(void) {
+    printf("-- as files\n");
+    sigset_t mask = set(SIGUSR1, SIGRTMIN);
+    struct signalfd_siginfo info[3] = {0};
+    sigprocmask(SIG_BLOCK, &mask, 0);
+    SAY(signalfd(-1, &mask, 0x10));
+    SAY(signalfd(0, &mask, 0));
+    SAY(signalfd(99, &mask, 0));
+    int fd = signalfd(-1, &mask, SFD_NONBLOCK | SFD_CLOEXEC), set_of = epoll_create1(0);
+    SAY(fcntl(fd, F_GETFD));
+    SAY(read(fd, info, sizeof info));
+    SAY(read(fd, info, 100));
+    SAY(epoll_ctl(set_of, EPOLL_CTL_ADD, fd, &(struct epoll_event){.events = EPOLLIN, .data.fd = 5}));
+    struct epoll_event event;
+    SAY(epoll_wait(set_of, &event, 1, 0));
+    sigqueue(getpid(), SIGRTMIN, (union sigval){.sival_int = 77});
+    SAY(poll(&(struct pollfd){fd, POLLIN}, 1, 0));
+    SAY(epoll_wait(set_of, &event, 1, 0));
+    kill(getpid(), SIGUSR1);
+    SAY(read(fd, info, sizeof info));
+    for (int i = 0; i < 2; i++) printf("%u %d %d %d %u\n", info[i].ssi_signo, info[i].ssi_code, info[i].ssi_pid == getpid(), info[i].ssi_int, info[i].ssi_uid);
+    SAY(poll(&(struct pollfd){fd, POLLIN}, 1, 0));
+    fcntl(fd, F_SETFL, 0);
+    pid_t child = CHILD(usleep(10000); kill(getppid(), SIGUSR1));
+    SAY(poll(&(struct pollfd){fd, POLLIN}, 1, 5000));
+    SAY(read(fd, info, sizeof info));
+    ended(child);
+    child = CHILD(usleep(10000); kill(getppid(), SIGUSR1));
+    SAY(read(fd, info, sizeof info));
+    printf("%d\n", info[0].ssi_pid == child);
+    ended(child);
+    sigset_t chld = set(SIGCHLD, 0);
+    sigprocmask(SIG_BLOCK, &chld, 0);
+    SAY(signalfd(fd, &chld, 0) == fd);
+    child = CHILD(_exit(9));
+    SAY(read(fd, info, sizeof info));
+    printf("%u %d %d\n", info[0].ssi_signo, info[0].ssi_code, info[0].ssi_status);
+    ended(child);
+    sigprocmask(SIG_UNBLOCK, &mask, 0);
+    sigprocmask(SIG_UNBLOCK, &chld, 0);
+}
+
 int main(void) {
     basics();
     queues();
     interrupting();
     stacks();
+    as_files();
     children();
 }

@@ -135,6 +135,7 @@ impl Root {
             for (path, number) in &self.devices {
                 check(libc::mknod(path.as_ptr(), libc::S_IFCHR | 0o666, *number))?;
             }
+            check(libc::mkdir(c"/dev/shm".as_ptr(), 0o1777))?;
             for (path, to) in &self.links {
                 check(libc::symlink(to.as_ptr(), path.as_ptr()))?;
             }
