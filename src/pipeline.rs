@@ -8,6 +8,7 @@ use hoist_oci::{Image, ImageConfig, PullOptions, Reference};
 use hoist_vfs::{Kind, Packed, RootFs};
 use hoist_x86::boundary::code_map;
 use hoist_x86::manifest::{self, Manifest};
+use hoist_x86::processor::Level;
 use sha2::{Digest, Sha256};
 
 use crate::entry::{self, Entry, EntryError};
@@ -28,6 +29,8 @@ pub struct Conversion {
     pub reference: Reference,
     pub pull: PullOptions,
     pub lift: Lift,
+    /// What CPUID announces.
+    pub cpu: Level,
     /// Refuse an image whose own command cannot start.
     pub needs_entry: bool,
 }
@@ -81,7 +84,7 @@ pub fn convert(conversion: &Conversion, output: &Path, progress: &Progress) -> R
     };
     let numbers = homes.numbers();
     let rom = progress.stage("pack", || hoist_vfs::pack(&image.rootfs, |inode| numbers.get(&inode).copied()))?;
-    let manifest = manifest(&image, &homes, &lifted).encode()?;
+    let manifest = manifest(&image, conversion.cpu, &homes, &lifted).encode()?;
     let component = progress.stage("link", || linker.link(&lifted, &manifest, &rom))?;
     if component.table_size > POOLED_TABLE_SLOTS {
         progress.warn(&pooling_advice(component.table_size));
@@ -120,17 +123,17 @@ pub fn kernel_digest() -> String {
 }
 
 /// What the kernel is told.
-pub fn manifest(image: &Image, homes: &Homes, lifted: &Lifted) -> Manifest {
+pub fn manifest(image: &Image, cpu: Level, homes: &Homes, lifted: &Lifted) -> Manifest {
     let code = lifted.code_map.iter().map(|entry| (entry.pc, code_map::entry(Lifted::slot(entry.function), entry.label)));
     Manifest {
-        config: config(image),
+        config: config(image, cpu),
         first_free: homes.first_free,
         elfs: homes.homes.iter().map(|home| home.manifest()).collect(),
         code: code.collect(),
     }
 }
 
-fn config(image: &Image) -> manifest::Config {
+fn config(image: &Image, cpu: Level) -> manifest::Config {
     let ImageConfig { entrypoint, cmd, env, working_dir, user, stop_signal, .. } = &image.config;
     manifest::Config {
         image: image_name(&image.reference),
@@ -141,6 +144,7 @@ fn config(image: &Image) -> manifest::Config {
         user: user.clone().unwrap_or_default(),
         hostname: String::new(),
         stop_signal: stop_signal.clone().unwrap_or_default(),
+        cpu,
     }
 }
 

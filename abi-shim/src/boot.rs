@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use hoist_vfs::Kind;
 use hoist_x86::manifest::{Config, Error as ManifestError};
+use hoist_x86::processor;
 
 use crate::code_map;
 use crate::cred::{Credentials, User, UserError};
@@ -73,6 +74,7 @@ pub fn boot(options: Options) -> Result<Kernel, BootError> {
         Err(error) => return Err(error.into()),
     };
     let config = manifest.as_ref().map(|manifest| manifest.config()).transpose()?.unwrap_or_default();
+    processor::set_level(config.cpu);
     let first_free = manifest.map_or(0, |manifest| manifest.first_free());
 
     let vfs = Rc::new(boot::boot([0, 1, 2].map(wasi::stdio::is_terminal)).map_err(BootError::Root)?);

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args};
+use clap::{ArgAction, Args, ValueEnum};
 use hoist_oci::{Platform, PullOptions, Reference};
+use hoist_x86::processor::Level;
 
 use crate::pipeline::{Conversion, Lift};
 
@@ -41,12 +42,33 @@ pub struct ImageOptions {
     #[arg(long, value_enum, default_value_t, value_name = "HOW")]
     pub lift: Lift,
 
+    /// The processor that CPUID announces: x86-64-v2, or v3 with AVX2, whose 256-bit operations are each two of Wasm's
+    #[arg(long, value_enum, default_value_t, value_name = "LEVEL")]
+    pub cpu: Cpu,
+
     #[command(flatten)]
     pub source: Source,
 }
 
 impl ImageOptions {
     pub fn conversion(&self, reference: Reference, needs_entry: bool) -> Conversion {
-        Conversion { reference, pull: self.source.pull_options(), lift: self.lift, needs_entry }
+        Conversion { reference, pull: self.source.pull_options(), lift: self.lift, cpu: self.cpu.into(), needs_entry }
+    }
+}
+
+/// `--cpu`
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
+pub enum Cpu {
+    #[default]
+    V2,
+    V3,
+}
+
+impl From<Cpu> for Level {
+    fn from(cpu: Cpu) -> Level {
+        match cpu {
+            Cpu::V2 => Level::V2,
+            Cpu::V3 => Level::V3,
+        }
     }
 }

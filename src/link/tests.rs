@@ -4,6 +4,7 @@ use hoist_lifter::wasm::layout::LiftedFunction;
 use hoist_oci::PullOptions;
 use hoist_runner::{Cache, Invocation, Profiler, Runner};
 use hoist_vfs::{Attrs, Content, InodeId, RootFs};
+use hoist_x86::processor::Level;
 use wasmparser::{Encoding, Parser, Payload, TypeRef, Validator};
 
 use super::*;
@@ -127,7 +128,7 @@ fn the_rom_may_be_in_many_parts() {
     let numbers = homes.numbers();
     let rom = hoist_vfs::pack(&image.rootfs, |inode| numbers.get(&inode).copied()).expect("a ROM");
     let lifted = Lifted::default();
-    let manifest = pipeline::manifest(&image, &homes, &lifted).encode().expect("a manifest");
+    let manifest = pipeline::manifest(&image, Level::V2, &homes, &lifted).encode().expect("a manifest");
     let linker = Linker::new(kernel::WASM).expect("the kernel");
     let component = linker.link_within(1 << 17, &lifted, &manifest, &rom).expect("a component");
     assert!(

@@ -3,6 +3,9 @@
 use std::fmt::Write;
 use std::rc::Rc;
 
+use hoist_x86::helpers::cpuid::cpuid_eax;
+use hoist_x86::processor;
+
 use crate::fs::File;
 use crate::fs::procfs::{ProcText, Text};
 use crate::kernel::Kernel;
@@ -41,7 +44,7 @@ fn system(k: &Kernel, path: &str) -> Vec<u8> {
     let uptime = wasi::clock::monotonic().saturating_sub(k.booted);
     match path {
         "cgroups" => line("#subsys_name\thierarchy\tnum_cgroups\tenabled"),
-        "cpuinfo" => CPUINFO.into(),
+        "cpuinfo" => cpuinfo().into_bytes(),
         "devices" => {
             b"Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/console\n  5 /dev/ptmx\n136 pts\n\nBlock devices:\n".to_vec()
         }
@@ -87,16 +90,21 @@ fn system(k: &Kernel, path: &str) -> Vec<u8> {
 
 const PRESSURE: &str = "some avg10=0.00 avg60=0.00 avg300=0.00 total=0\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n";
 
-/// What CPUID tells, in the words of /proc/cpuinfo.
-const CPUINFO: &str = "\
+/// What CPUID tells, in the words of /proc/cpuinfo (arch/x86/kernel/cpu/proc.c).
+fn cpuinfo() -> String {
+    let level = processor::level();
+    let signature = processor::signature(level);
+    let flags: Vec<&str> = processor::announced(level).map(|feature| feature.name).filter(|name| !name.is_empty()).collect();
+    format!(
+        "\
 processor\t: 0
 vendor_id\t: GenuineIntel
-cpu family\t: 6
-model\t\t: 26
-model name\t: hoist x86-64-v2
-stepping\t: 0
+cpu family\t: {}
+model\t\t: {}
+model name\t: {}
+stepping\t: {}
 cpu MHz\t\t: 1000.000
-cache size\t: 0 KB
+cache size\t: 8192 KB
 physical id\t: 0
 siblings\t: 1
 core id\t\t: 0
@@ -104,17 +112,25 @@ cpu cores\t: 1
 apicid\t\t: 0
 fpu\t\t: yes
 fpu_exception\t: yes
-cpuid level\t: 7
+cpuid level\t: {}
 wp\t\t: yes
-flags\t\t: fpu tsc cx8 cmov mmx fxsr sse sse2 syscall nx lm constant_tsc rep_good nopl cpuid pni ssse3 cx16 sse4_1 sse4_2 popcnt lahf_lm
+flags\t\t: {} constant_tsc rep_good nopl cpuid
 bugs\t\t:
 bogomips\t: 2000.00
 clflush size\t: 64
 cache_alignment\t: 64
-address sizes\t: 32 bits physical, 32 bits virtual
+address sizes\t: 40 bits physical, 48 bits virtual
 power management:
 
-";
+",
+        signature >> 8 & 15,
+        signature >> 12 & 0xf0 | signature >> 4 & 15,
+        processor::model_name(level),
+        signature & 15,
+        cpuid_eax(0, 0),
+        flags.join(" "),
+    )
+}
 
 fn meminfo(k: &Kernel) -> Vec<u8> {
     let total = TASK_SIZE / 1024;

@@ -146,6 +146,9 @@ macro_rules! helpers {
             X87Restore = x87::restore(I32, I32) -> (), effect;
             X87FastSave = x87::fast_save(I32) -> (), effect;
             X87FastRestore = x87::fast_restore(I32) -> (), effect;
+            // XSAVE (address, components, is it compacted), XRSTOR (which are in the image), but for XMM and YMM.
+            ExtendedSave = x87::extended_save(I32, I32, I32) -> (), effect;
+            ExtendedRestore = x87::extended_restore(I32, I32) -> (I32), effect;
         }
     };
 }

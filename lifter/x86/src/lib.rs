@@ -18,6 +18,7 @@ pub mod ir;
 pub mod manifest;
 pub mod ops;
 mod print;
+pub mod processor;
 pub mod reg;
 pub mod semantics;
 pub mod state;

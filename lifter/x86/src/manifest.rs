@@ -15,6 +15,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::boundary::code_map::{ENTRIES, PAGE_BITS};
+use crate::processor::Level;
 
 const MAGIC: [u8; 8] = *b"hoistmap";
 const VERSION: u32 = 1;
@@ -54,6 +55,8 @@ pub struct Config {
     pub hostname: String,
     /// Such as `SIGTERM` or `15`; empty means SIGTERM.
     pub stop_signal: String,
+    /// The processor that CPUID announces.
+    pub cpu: Level,
 }
 
 /// One ELF file and the place its code was lifted for. Its number is the vfs's `elf` attribute of its inode.
@@ -112,6 +115,7 @@ const WORKING_DIR: u32 = 5;
 const USER: u32 = 6;
 const HOSTNAME: u32 = 7;
 const STOP_SIGNAL: u32 = 8;
+const CPU: u32 = 9;
 
 impl Manifest {
     /// The blob. The same manifest gives the same bytes.
@@ -184,6 +188,7 @@ impl Config {
         put(USER, &self.user)?;
         put(HOSTNAME, &self.hostname)?;
         put(STOP_SIGNAL, &self.stop_signal)?;
+        put(CPU, self.cpu.name())?;
         Ok(bytes)
     }
 
@@ -204,6 +209,7 @@ impl Config {
                 USER => config.user = text,
                 HOSTNAME => config.hostname = text,
                 STOP_SIGNAL => config.stop_signal = text,
+                CPU => config.cpu = Level::from_name(&text).ok_or(DAMAGED)?,
                 _ => {}
             }
             bytes = rest;
@@ -410,6 +416,7 @@ mod tests {
                 image: "debian:12".into(),
                 entrypoint: vec!["/bin/sh".into(), "-c".into()],
                 env: vec!["PATH=/bin".into()],
+                cpu: Level::V3,
                 ..Config::default()
             },
             first_free: 0x80_0000,

@@ -28,6 +28,7 @@ mod system;
 mod transfer;
 mod words;
 mod x87;
+mod xsave;
 
 pub use beyond::is_beyond;
 
@@ -55,6 +56,7 @@ pub fn row(mnemonic: Mnemonic) -> Option<Row> {
         .or_else(|| fma::row(mnemonic))
         .or_else(|| string::row(mnemonic))
         .or_else(|| x87::row(mnemonic))
+        .or_else(|| xsave::row(mnemonic))
 }
 
 /// Translates one instruction. `false` if there is no row for it (nothing is written then).

@@ -40,10 +40,13 @@ impl Lift {
 pub struct Hoist {
     program: PathBuf,
     dir: PathBuf,
+    /// `--cpu`
+    cpu: String,
 }
 
 impl Hoist {
-    /// The command named by `$HOIST`, else the one that cargo built with the test's profile.
+    /// The command named by `$HOIST`, else the one that cargo built with the test's profile; images are converted for the processor that
+    /// `$HOIST_CPU` names.
     ///
     /// # Errors
     /// There is none.
@@ -53,7 +56,13 @@ impl Hoist {
             None => profile_dir()?.join("hoist"),
         };
         ensure!(program.is_file(), "{}: no such file; build it first: cargo build --release", program.display());
-        Ok(Hoist { program, dir: output_dir()? })
+        let cpu = std::env::var("HOIST_CPU").unwrap_or_else(|_| "v2".into());
+        Ok(Hoist { program, dir: output_dir()?, cpu })
+    }
+
+    /// The same command for another processor.
+    pub fn with_cpu(self, cpu: &str) -> Hoist {
+        Hoist { cpu: cpu.into(), ..self }
     }
 
     /// `hoist` with arguments to come.
@@ -70,13 +79,13 @@ impl Hoist {
     pub fn convert(&self, image: &Image, lift: Lift) -> Result<PathBuf> {
         let dir = self.dir.join("components");
         fs::create_dir_all(&dir)?;
-        let component = dir.join(format!("{}-{}.wasm", image.name, lift.name()));
+        let component = dir.join(format!("{}-{}-{}.wasm", image.name, lift.name(), self.cpu));
         let inputs = [self.program.as_path(), &image.layout.join("index.json")];
         if is_newer(&component, &inputs) {
             return Ok(component);
         }
         let mut command = self.command();
-        command.args(["convert", "--quiet", "--lift", lift.name(), "-o"]).arg(&component);
+        command.args(["convert", "--quiet", "--lift", lift.name(), "--cpu", &self.cpu, "-o"]).arg(&component);
         command.arg(format!("oci:{}", image.layout.display()));
         let output = command.output()?;
         ensure!(output.status.success(), "{command:?}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr));

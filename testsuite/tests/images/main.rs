@@ -1,7 +1,7 @@
 //! Commands of unmodified Debian packages, natively and hoisted: `cargo test --release -p hoist-testsuite --test images [-- FILTER]`.
 //!
 //! One test is one row of `tests/table/IMAGE.txt`, named `IMAGE:LINE PROGRAM ARGUMENTS`; a table is run in the image of its name.
-//! `HOIST_LIFT=all` or `none` says how all images are converted.
+//! `HOIST_LIFT=all` or `none` says how all images are converted, `HOIST_CPU=v2` or `v3` for which processor.
 
 mod table;
 

@@ -12,6 +12,7 @@ use crate::state::{CpuState, X87};
 mod arithmetic;
 mod context;
 mod convert;
+mod extended;
 mod image;
 mod memory;
 mod number;
@@ -20,6 +21,7 @@ mod stack;
 mod transcendental;
 mod wide;
 
+pub use extended::{extended_restore, extended_save};
 pub use image::{fast_restore, fast_save, restore, restore_environment, save, save_environment};
 pub use memory::Format;
 

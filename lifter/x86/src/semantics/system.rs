@@ -6,6 +6,7 @@ use crate::boundary::Vector;
 use crate::builder::{Builder, Width};
 use crate::helper::Helper;
 use crate::ir::{BinOp, Exit, Value};
+use crate::processor::XCR0;
 use crate::reg::Reg;
 use crate::semantics::Row;
 
@@ -23,6 +24,7 @@ pub fn row(mnemonic: Mnemonic) -> Option<Row> {
         Pushf | Pushfq => pushf,
         Popf | Popfq => popf,
         Cpuid => cpuid,
+        Xgetbv => xgetbv,
         Rdtsc => rdtsc,
         Rdtscp => rdtscp,
         Rdfsbase => |b, i| read_base(b, i, Reg::FS_BASE),
@@ -37,7 +39,7 @@ pub fn row(mnemonic: Mnemonic) -> Option<Row> {
         // A trap: the guest's handler sees the address after it.
         Int3 | Int1 => |b, _| b.exit(Exit::Exception { vector: Vector::Breakpoint, at: b.next_pc }),
         // What CPUID does not announce raises #UD as on such a processor.
-        Ud0 | Ud1 | Ud2 | Sysenter | Sysexit | Rdrand | Rdseed | Rdpid | Xgetbv | Xsetbv | Vmcall | Monitor | Mwait
+        Ud0 | Ud1 | Ud2 | Sysenter | Sysexit | Rdrand | Rdseed | Rdpid | Xsetbv | Vmcall | Monitor | Mwait
         | Monitorx | Mwaitx | Umonitor | Umwait | Tpause | Xbegin | Xend | Xabort | Xtest => {
             |b, _| b.exception(Vector::InvalidOpcode)
         }
@@ -121,6 +123,18 @@ fn cpuid(b: &mut Builder<'_>, _: &Instruction) {
         let value = b.helper(helper, &[leaf, subleaf]);
         b.write_gpr(register, value);
     }
+}
+
+/// XGETBV of XCR0, and of those of its components that are in use: all of them.
+fn xgetbv(b: &mut Builder<'_>, _: &Instruction) {
+    let number = b.read_gpr(Register::ECX);
+    let last = b.i32(1);
+    let unknown = b.bin(BinOp::I32GtU, number, last);
+    b.exception_if(unknown, Vector::GeneralProtection);
+    let value = b.i64(XCR0.into());
+    b.set(Reg::RAX, value);
+    let high = b.i64(0);
+    b.set(Reg::RDX, high);
 }
 
 fn rdtsc(b: &mut Builder<'_>, _: &Instruction) {

@@ -261,19 +261,6 @@ fn images(mnemonic: M) -> Option<Row> {
         M::Frstor => |b, i| image(b, i, Helper::X87Restore),
         M::Fxsave | M::Fxsave64 => fast_save,
         M::Fxrstor | M::Fxrstor64 => fast_restore,
-        // CPUID does not announce XSAVE.
-        M::Xsave
-        | M::Xsave64
-        | M::Xsavec
-        | M::Xsavec64
-        | M::Xsaveopt
-        | M::Xsaveopt64
-        | M::Xsaves
-        | M::Xsaves64
-        | M::Xrstor
-        | M::Xrstor64
-        | M::Xrstors
-        | M::Xrstors64 => |b, _| b.exception(Vector::InvalidOpcode),
         _ => return None,
     })
 }

@@ -77,10 +77,10 @@ fn load_registers(fpu: &mut X87, memory: &mut impl Memory, addr: u32, step: u32)
 }
 
 /// Where FXSAVE's image has MXCSR and the x87 registers.
-const MXCSR: u32 = 24;
+pub(super) const MXCSR: u32 = 24;
 const REGISTERS: u32 = 32;
 /// Bits of MXCSR that are not reserved.
-const MXCSR_MASK: u32 = 0xffff;
+pub(super) const MXCSR_MASK: u32 = 0xffff;
 
 /// FXSAVE but for the XMM registers.
 pub fn fast_save(cpu: &mut CpuState, memory: &mut impl Memory, addr: u32) {
