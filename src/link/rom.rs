@@ -47,8 +47,7 @@ impl RomLayout {
         let len = u32::try_from(len).map_err(|_| LinkError::RomTooLarge { len })?;
         let other = (module_limit - HEAD) as u32;
         let mut end = u64::from(len).min(first) as u32;
-        // The vector's only element.
-        let mut parts = Vec::from([0..end]);
+        let mut parts: Vec<Range<u32>> = std::iter::once(0..end).collect();
         while end < len {
             let start = end;
             end = len.min(start.saturating_add(other));
@@ -59,7 +58,7 @@ impl RomLayout {
 
     /// No ROM, as one part.
     pub fn empty() -> RomLayout {
-        RomLayout { parts: Vec::from([0..0]), first_slot: 0 }
+        RomLayout { parts: std::iter::once(0..0).collect(), first_slot: 0 }
     }
 
     /// Bytes of the ROM.

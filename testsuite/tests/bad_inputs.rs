@@ -59,8 +59,11 @@ fn program() -> Result<Vec<u8>> {
     Ok(fs::read(image.rootfs.join("bin/busybox"))?)
 }
 
+/// An offset in the program, and the bytes to put there.
+type Change<'a> = (usize, &'a [u8]);
+
 /// The program with some of its bytes replaced.
-fn spoiled(changes: &[(usize, &[u8])]) -> Result<Vec<u8>> {
+fn spoiled(changes: &[Change]) -> Result<Vec<u8>> {
     let mut bytes = program()?;
     for (at, new) in changes {
         bytes[*at..at + new.len()].copy_from_slice(new);
@@ -88,7 +91,7 @@ fn truncated_programs() -> Result<()> {
 fn lying_programs() -> Result<()> {
     let huge = u64::MAX.to_le_bytes();
     let load = first_load(&program()?)?;
-    let cases: [(&str, &[(usize, &[u8])]); 9] = [
+    let cases: [(&str, &[Change]); 9] = [
         ("program headers beyond the file", &[(E_PHOFF, &huge)]),
         ("program headers without end", &[(E_PHNUM, &[0xff, 0xff])]),
         ("program headers of no size", &[(E_PHENTSIZE, &[0, 0])]),

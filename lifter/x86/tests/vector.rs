@@ -1,26 +1,11 @@
 //! Vector instructions where Intel and Wasm differ, in the interpreter, against values from the SDM's wording.
 
-use hoist_x86::helper::Memory;
+mod common;
+
+use common::Bytes;
 use hoist_x86::interpreter::{Interpreter, Stop};
 use hoist_x86::reg::Reg;
 use hoist_x86::state::CpuState;
-
-struct Bytes(Vec<u8>);
-
-impl Memory for Bytes {
-    fn load<const N: usize>(&mut self, addr: u32) -> [u8; N] {
-        self.0[addr as usize..][..N].try_into().unwrap()
-    }
-    fn store<const N: usize>(&mut self, addr: u32, bytes: [u8; N]) {
-        self.0[addr as usize..][..N].copy_from_slice(&bytes);
-    }
-    fn copy(&mut self, to: u32, from: u32, len: u32) {
-        self.0.copy_within(from as usize..(from + len) as usize, to as usize);
-    }
-    fn fill(&mut self, to: u32, byte: u8, len: u32) {
-        self.0[to as usize..(to + len) as usize].fill(byte);
-    }
-}
 
 /// Where code and data lie in the test's memory.
 const CODE: u32 = 0x100;

@@ -3,6 +3,8 @@
 //! Likewise MMX. Where the SDM leaves a result open, ours is that of Intel's processors.
 #![cfg(target_arch = "x86_64")]
 
+#[path = "../common/mod.rs"]
+mod common;
 mod native;
 mod oracle;
 mod random;

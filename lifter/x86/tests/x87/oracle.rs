@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use hoist_x86::helper::Memory;
 use hoist_x86::iced_x86::{Decoder, DecoderOptions, Mnemonic, OpKind, Register};
 use hoist_x86::interpreter::{Interpreter, Stop};
 use hoist_x86::reg::Reg;
 use hoist_x86::state::{CpuState, X87};
 
+use crate::common::Bytes;
 use crate::native::{Image, Native, RAX};
 
 pub const DATA_LEN: usize = 512;
@@ -36,23 +36,6 @@ impl std::fmt::Debug for Case {
             write!(f, " st{i} {:04x}:{:016x}", self.x87.sign_exponent[n], self.x87.significand[n])?;
         }
         write!(f, " rflags {:x} ax {:x} data {:02x?}", self.rflags & STATUS_FLAGS, self.rax as u16, &self.data[..10])
-    }
-}
-
-struct Bytes(Vec<u8>);
-
-impl Memory for Bytes {
-    fn load<const N: usize>(&mut self, addr: u32) -> [u8; N] {
-        self.0[addr as usize..][..N].try_into().unwrap()
-    }
-    fn store<const N: usize>(&mut self, addr: u32, bytes: [u8; N]) {
-        self.0[addr as usize..][..N].copy_from_slice(&bytes);
-    }
-    fn copy(&mut self, to: u32, from: u32, len: u32) {
-        self.0.copy_within(from as usize..(from + len) as usize, to as usize);
-    }
-    fn fill(&mut self, to: u32, byte: u8, len: u32) {
-        self.0[to as usize..(to + len) as usize].fill(byte);
     }
 }
 
