@@ -3,13 +3,15 @@
 //! A jump through a table becomes a switch whose default leaves the function with the guest's whole state: the table may be longer than we
 //! know. In an interpreter's loop that would carry every scratch register and every flag from each opcode's code to the switch and on to
 //! the next, though no code there reads them, and the values that matter would be spilled for them. So in such a function what no instruction
-//! reads any more, but an exit wants, is written to its global where it is made.
+//! reads any more, but an exit wants, is written to its global where it is made. And what such a loop never writes is written before it, and
+//! read from the global wherever it is needed: there are more registers in an interpreter's loop than the host has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hoist_x86::ir::{BlockId, Exit, Inst, Target, Term};
 use hoist_x86::reg::Reg;
 
+use crate::graph::components;
 use crate::ssa::{RegSet, reg_set};
 use crate::unit::Unit;
 
@@ -19,6 +21,8 @@ pub struct Early {
     pub at_end: Vec<RegSet>,
     /// By block: registers that its exit, if it is one, must leave in their globals.
     pub wanted: Vec<RegSet>,
+    /// By block: registers that are in their globals when it begins, and need not be carried to it.
+    pub in_global: Vec<RegSet>,
 }
 
 impl Early {
@@ -27,7 +31,8 @@ impl Early {
         let order = unit.reachable();
         let func = &unit.func;
         let status = reg_set(Reg::all().filter(|reg| reg.is_status_flag()));
-        let mut early = Early { at_end: vec![0; func.blocks.len()], wanted: vec![0; func.blocks.len()] };
+        let none = vec![0; func.blocks.len()];
+        let mut early = Early { at_end: none.clone(), wanted: none.clone(), in_global: none };
         let cold = cold_exits(unit, &order);
         for &block in &order {
             match &func.block(block).term {
@@ -49,21 +54,32 @@ impl Early {
         for exit in cold {
             read[exit.0 as usize] = full[exit.0 as usize];
         }
-        early.place(unit, &order, &read, &full);
+        let loops = loops(unit, &order);
+        for one in &loops {
+            for &block in &one.blocks {
+                early.in_global[block as usize] |= !one.writes;
+            }
+        }
+        // What is to be written on the way from one block to another, if it was changed.
+        let due = |from: BlockId, to: BlockId| {
+            let entered = loops.iter().filter(|one| one.blocks.contains(&to.0) && !one.blocks.contains(&from.0));
+            let kept = entered.fold(0, |set, one| set | !one.writes);
+            full[to.0 as usize] & (kept | !read[to.0 as usize])
+        };
+        early.place(unit, &order, &read, due);
         early
     }
 
-    /// A register is written on the way to a block that leads to no reader of it, but to an exit that wants it, if some path has changed it
-    /// since it was last written.
-    fn place(&mut self, unit: &mut Unit, order: &[BlockId], read: &[RegSet], full: &[RegSet]) {
-        let changed = changed_at_end(unit, order, read, full);
+    /// A register is written on the way to a block that leads to no reader of it, but to an exit that wants it, and on the way into a loop that
+    /// does not write it, if some path has changed it since it was last written.
+    fn place(&mut self, unit: &mut Unit, order: &[BlockId], read: &[RegSet], due: impl Fn(BlockId, BlockId) -> RegSet) {
+        let changed = changed_at_end(unit, order, &due);
         for &block in order {
             let mut term = unit.func.block_mut(block).term.take().expect("blocks have terminators");
             let read_later = term.edges().fold(0, |set, edge| set | read[edge.to.0 as usize]);
             let mut split = BTreeMap::<u32, BlockId>::new();
             for edge in term.edges_mut() {
-                let to = edge.to.0 as usize;
-                let written = changed[block.0 as usize] & full[to] & !read[to];
+                let written = changed[block.0 as usize] & due(block, edge.to);
                 self.at_end[block.0 as usize] |= written & !read_later;
                 // Other ways on from here read it: written on this way only.
                 let here = written & read_later;
@@ -79,6 +95,7 @@ impl Early {
                     unit.func.block_mut(between).term = Some(Term::Jump(edge.to.into()));
                     self.at_end.push(here);
                     self.wanted.push(0);
+                    self.in_global.push(0);
                     between
                 });
                 edge.to = between;
@@ -89,7 +106,7 @@ impl Early {
 }
 
 /// Registers that some path to the end of each block has changed since they were last written to their globals.
-fn changed_at_end(unit: &Unit, order: &[BlockId], read: &[RegSet], full: &[RegSet]) -> Vec<RegSet> {
+fn changed_at_end(unit: &Unit, order: &[BlockId], due: &impl Fn(BlockId, BlockId) -> RegSet) -> Vec<RegSet> {
     let mut at_start: Vec<RegSet> = vec![0; unit.func.blocks.len()];
     let mut at_end = vec![0; unit.func.blocks.len()];
     let mut work = true;
@@ -100,13 +117,54 @@ fn changed_at_end(unit: &Unit, order: &[BlockId], read: &[RegSet], full: &[RegSe
             at_end[block.0 as usize] = changed;
             for edge in unit.func.block(block).term.iter().flat_map(Term::edges) {
                 let to = edge.to.0 as usize;
-                let changed = changed & !(full[to] & !read[to]);
+                let changed = changed & !due(block, edge.to);
                 work |= changed & !at_start[to] != 0;
                 at_start[to] |= changed;
             }
         }
     }
     at_end
+}
+
+/// A loop, resume points and calls taken for a part of it.
+struct Loop {
+    blocks: BTreeSet<u32>,
+    /// Registers that it writes.
+    writes: RegSet,
+}
+
+/// The loops around switches, at most two within each other: in an interpreter those of a call and of an instruction.
+fn loops(unit: &Unit, order: &[BlockId]) -> Vec<Loop> {
+    const DEPTH: usize = 2;
+    let mut graph = unit.graph();
+    for &block in order {
+        if let Some(Term::Exit(Exit::Call { next, .. } | Exit::Syscall { next })) = unit.func.block(block).term {
+            graph.succs[block.0 as usize].extend(unit.entry_at(next).map(|block| block.0));
+        }
+    }
+    let mut found = Vec::new();
+    let mut part = vec![0; graph.len()];
+    let mut regions = vec![(order.iter().map(|block| block.0).collect::<Vec<_>>(), 0, 0)];
+    while let Some((nodes, id, depth)) = regions.pop() {
+        for component in components(&graph, &nodes, &part, id) {
+            let has_switch = |&node: &u32| matches!(unit.func.block(BlockId(node)).term, Some(Term::Switch { .. }));
+            if component.len() < 2 || !component.iter().any(has_switch) {
+                continue;
+            }
+            let inner = found.len() as u32 + 1;
+            component.iter().for_each(|&node| part[node as usize] = inner);
+            let writes = component.iter().fold(0, |set, &node| set | writes(unit, BlockId(node)));
+            if depth + 1 < DEPTH {
+                // Without the block that the outer loop goes back to, the inner ones show.
+                let header = component.iter().copied().min_by_key(|&node| order.iter().position(|block| block.0 == node));
+                header.into_iter().for_each(|header| part[header as usize] = u32::MAX);
+                let rest = component.iter().copied().filter(|&node| Some(node) != header).collect();
+                regions.push((rest, inner, depth + 1));
+            }
+            found.push(Loop { blocks: component.into_iter().collect(), writes });
+        }
+    }
+    found
 }
 
 /// Blocks that are a switch's default and leave the function.

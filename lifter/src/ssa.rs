@@ -43,6 +43,7 @@ pub fn run(unit: &mut Unit, wanted: impl Fn(&Exit) -> RegSet) {
     let mut pass = Construct {
         preds: preds.into_iter().map(|list| list.into_iter().filter(|p| reachable[p.0 as usize]).collect()).collect(),
         is_entry: vec![false; unit.func.blocks.len()],
+        in_global: early.in_global,
         at_end: FxHashMap::default(),
         at_start: FxHashMap::default(),
         param_reg: FxHashMap::default(),
@@ -124,6 +125,8 @@ struct Construct<'f> {
     preds: Vec<Vec<BlockId>>,
     reachable: Vec<bool>,
     is_entry: Vec<bool>,
+    /// Registers that are in their globals when a block begins.
+    in_global: Vec<RegSet>,
     /// The value of a register at the end of a block, where the block writes it.
     at_end: FxHashMap<(BlockId, Reg), Value>,
     /// The value of a register at the start of a block, where somebody asked.
@@ -163,7 +166,7 @@ impl Construct<'_> {
             return value;
         }
         let index = block.0 as usize;
-        if self.is_entry[index] {
+        if self.is_entry[index] || self.in_global[index] & 1 << reg.index() != 0 {
             let value = self.func.add_inst(Inst::GetReg(reg));
             self.entry_reads[index].push(value);
             self.at_start.insert((block, reg), value);

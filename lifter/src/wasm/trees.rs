@@ -1,12 +1,13 @@
 //! Which values become expression trees on Wasm's operand stack, and which need a local.
 //!
 //! A value used once, in its own block, is computed where it is used if moving it there changes nothing: pure operations
-//! always, loads unless something is stored in between, register reads unless a register is written in between. Registers are
-//! written before exits only, so a register read may even move to another block, as long as that is not in a loop.
+//! always, loads unless something is stored in between, register reads unless a register is written in between. Most registers are
+//! written before exits only, so a read of those may even move to another block, as long as that is not in a loop.
 
 use hoist_x86::ir::{BlockId, Func, Inst, Term, Type, Value};
 
 use crate::graph::components;
+use crate::ssa::{RegSet, reg_set};
 use crate::unit::Unit;
 
 /// Position within a block: instruction `i` is at `2 * i + 2`, the start at 0, the terminator behind the last instruction.
@@ -53,7 +54,7 @@ impl Trees {
             }
         }
         let mut trees = Trees { in_local: vec![false; func.insts.len()], root: vec![0; func.insts.len()] };
-        let uses = Uses { count: uses, block: user_block, by: user, in_loop: blocks_in_loops(unit) };
+        let uses = Uses { count: uses, block: user_block, by: user, in_loop: blocks_in_loops(unit), written_early: written_early(func, &order) };
         for &block in &order {
             for &param in &func.block(block).params {
                 trees.in_local[param.0 as usize] = uses.count[param.0 as usize] > 0;
@@ -130,6 +131,8 @@ struct Uses {
     /// The instruction of the last use found; `None` for a terminator.
     by: Vec<Option<Value>>,
     in_loop: Vec<bool>,
+    /// Registers that are written elsewhere than right before an exit.
+    written_early: RegSet,
 }
 
 impl Uses {
@@ -142,11 +145,20 @@ impl Uses {
             return false;
         }
         match func.inst(value) {
+            Inst::GetReg(reg) if self.written_early & 1 << reg.index() != 0 => false,
             Inst::GetReg(_) => is_before_register_writes(func, BlockId(self.block[v]), self.by[v]),
             Inst::Load { .. } => false,
             _ => self.in_loop[from.0 as usize],
         }
     }
+}
+
+fn written_early(func: &Func, order: &[BlockId]) -> RegSet {
+    let blocks = order.iter().filter(|&&block| !matches!(func.block(block).term, Some(Term::Exit(_))));
+    reg_set(blocks.flat_map(|&block| &func.block(block).insts).filter_map(|&inst| match *func.inst(inst) {
+        Inst::SetReg(reg, _) => Some(reg),
+        _ => None,
+    }))
 }
 
 /// Which blocks lie on a cycle.
