@@ -310,7 +310,7 @@ fn what_a_process_may_not_do() {
         (&[0xcd, 0x80], Vector::GeneralProtection),
         (&[0x0f, 0x20, 0xc0], Vector::GeneralProtection),
         (&[0x0f, 0x34], Vector::InvalidOpcode),
-        (&[0x0f, 0x01, 0xd0], Vector::InvalidOpcode),
+        (&[0x0f, 0x01, 0xd5], Vector::InvalidOpcode),
         (&[0x0f, 0xc7, 0xf0], Vector::InvalidOpcode),
     ] {
         assert_eq!(Machine::new(code).run(), Stop::Exception { vector, at: CODE }, "{code:x?}");
