@@ -110,6 +110,7 @@ pub fn boot(options: Options) -> Result<Kernel, BootError> {
         turn_began: 0,
         activity: 0,
         turn: 0,
+        turn_ends: 0,
         hostname: hostname.into_bytes(),
         booted: now,
         slept: 0,

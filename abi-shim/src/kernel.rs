@@ -41,8 +41,9 @@ pub struct Kernel {
     pub turn_began: Nanos,
     /// System calls that were finished: what a task waits for may have happened when this has grown.
     pub activity: u64,
-    /// System calls until another task gets its turn.
+    /// System calls of the task's turn, and when the turn ends even without any.
     pub turn: u32,
+    pub turn_ends: Nanos,
     /// Descriptors of signalfd(2) that are open.
     pub signal_fds: Vec<Weak<SignalFd>>,
     /// Sockets bound to names that are not in the tree: unix(7).

@@ -1,7 +1,7 @@
 //! The way of a system call through the kernel, waiting, and which task runs.
 //!
-//! Tasks are green: one runs until a call of its waits, it yields, or it has had its turn; the kernel looks at nothing but system calls for
-//! that. A call that waits leaves its task in [`State::Waiting`] and drains the Wasm stack; the dispatcher then asks [`Kernel::resume`]
+//! Tasks are green: one runs until a call of its waits, it yields, or it has had its turn; the kernel sees that at system calls, in interpreted
+//! code and on an empty Wasm stack, not in a loop of lifted code. A call that waits leaves its task in [`State::Waiting`] and drains the Wasm stack; the dispatcher then asks [`Kernel::resume`]
 //! which task goes on, and where. With one task all of this is a loop around the wait in the host's poll.
 //!
 //! Whether a task is ready is known without its process's memory ([`crate::task::For`]), since bringing that in may cost a swap.
@@ -24,6 +24,8 @@ use hoist_x86::boundary::PC_RESCHEDULE;
 /// System calls of a task before another of its process gets its turn, and before another process does, whose memory may have to come in.
 const TURN: u32 = 128;
 const PROCESS_TURN: u32 = 1024;
+/// How long a task runs that makes no system calls, where the kernel comes by: in interpreted code, and on an empty Wasm stack.
+const SLICE: Nanos = 10_000_000;
 /// Bytes of the syscall instruction.
 const SYSCALL: u32 = 2;
 
@@ -122,11 +124,29 @@ impl Kernel {
             return self.exception(pc, Info { signal: number::SIGSEGV, code: SEGV_MAPERR, errno: 0, words: [rsp, 0] });
         }
         self.run_timers();
-        if !self.is_signal_due(&self.task) {
-            return pc;
+        if self.is_signal_due(&self.task) {
+            let now = signal::deliver(self, pc, Interrupted::No);
+            return self.or_reschedule(now);
         }
-        let now = signal::deliver(self, pc, Interrupted::No);
-        self.or_reschedule(now)
+        if self.is_slice_over() {
+            self.give_up_turn();
+            self.task.go_on_at(pc);
+            return PC_RESCHEDULE;
+        }
+        pc
+    }
+
+    /// Whether the task has run for its time, and there are others.
+    fn is_slice_over(&mut self) -> bool {
+        if self.others.is_empty() {
+            return false;
+        }
+        let now = wasi::clock::monotonic();
+        let over = now >= self.turn_ends;
+        if over {
+            self.turn_ends = now + SLICE;
+        }
+        over
     }
 
     // ---- Waiting
@@ -286,6 +306,7 @@ impl Kernel {
             self.others.push_back(before);
         }
         cpu::replace(std::mem::take(&mut self.task.cpu));
+        self.turn_ends = wasi::clock::monotonic() + SLICE;
         let tid = std::mem::take(&mut self.task.set_child_tid);
         if tid != 0 {
             // As Linux, which does not look whether it could be written.

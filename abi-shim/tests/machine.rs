@@ -114,6 +114,11 @@ fn threads_take_turns() {
     same_as_linux("threads.c", &["-static", "-pthread"], &[]);
 }
 
+#[test]
+fn tasks_that_spin_do_not_keep_others_from_running() {
+    same_as_linux("spin.c", &["-static"], &[]);
+}
+
 /// Names that `libc.c` knows.
 const TESTS: &[&str] = &[
     "memory",
