@@ -11,6 +11,7 @@ use hoist_x86::boundary::NULL_PAGE;
 use hoist_x86::manifest::{Elf, Segment};
 
 use crate::elf::{Head, PAGE, Placement};
+use crate::floats;
 
 /// The lowest home.
 const FIRST: u64 = 0x20_0000;
@@ -30,6 +31,8 @@ pub struct Home {
     pub base: u32,
     /// Guest address = address in the file + bias.
     pub bias: u32,
+    /// Its code asks which floating-point exceptions there were.
+    pub reads_exceptions: bool,
 }
 
 impl Home {
@@ -48,6 +51,7 @@ impl Home {
             base: self.base,
             span: (end - start) as u32,
             segments: self.head.loads.iter().filter(|load| load.executable).map(segment).collect(),
+            reads_exceptions: self.reads_exceptions,
         }
     }
 }
@@ -83,7 +87,9 @@ impl Homes {
                         taken.insert(base, base + (end - start));
                         let bias = base.wrapping_sub(start) as u32;
                         let (path, head) = (path.clone(), head.clone());
-                        homes.homes.push(Home { inode: **inode, path, head, base: base as u32, bias });
+                        let content = rootfs.inode(**inode).ok().and_then(|inode| inode.content());
+                        let reads_exceptions = content.is_some_and(floats::reads_exceptions);
+                        homes.homes.push(Home { inode: **inode, path, head, base: base as u32, bias, reads_exceptions });
                     }
                     None => {
                         if placement == Placement::Fixed {

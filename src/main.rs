@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 mod commands;
 mod elf;
 mod entry;
+mod floats;
 mod homes;
 mod info;
 mod kernel;

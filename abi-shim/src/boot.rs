@@ -114,6 +114,7 @@ pub fn boot(options: Options) -> Result<Kernel, BootError> {
         hostname: hostname.into_bytes(),
         booted: now,
         slept: 0,
+        exact_floats: options.exact_floats,
         trace: options.trace_syscalls,
     };
     start(&mut k, argv, env)?;

@@ -115,7 +115,17 @@ pub extern "C" fn hoist_syscall(next: u32) -> u32 {
 /// Slot 0 of the table: nothing was lifted at `pc`, or the instruction there is left to the interpreter.
 #[cfg_attr(target_arch = "wasm32", unsafe(no_mangle))]
 pub extern "C" fn hoist_interpret(pc: u32, _room: i32) -> u32 {
-    interpret(pc)
+    let wants_exact = || cpu::with(|cpu| cpu.wants_exact());
+    let before = wants_exact();
+    match interpret(pc) {
+        PC_RESCHEDULE => PC_RESCHEDULE,
+        pc if wants_exact() > before => kernel(|k| {
+            // Plain code that is on the Wasm stack must not go on.
+            k.task.go_on_at(pc);
+            PC_RESCHEDULE
+        }),
+        pc => pc,
+    }
 }
 
 /// Slot 1: the first entry into a page.
@@ -134,16 +144,39 @@ pub extern "C" fn hoist_exception(vector: u32, pc: u32) -> u32 {
 /// Raises the signal of a processor exception (arch/x86/kernel/traps.c).
 fn exception(vector: Vector, pc: u32) -> u32 {
     const FPE_INTDIV: i32 = 1;
-    const FPE_FLTINV: i32 = 7;
     const ILL_ILLOPN: i32 = 2;
+    const TRAP_BRKPT: i32 = 1;
     let (signal, code, address) = match vector {
         Vector::DivideError => (number::SIGFPE, FPE_INTDIV, pc),
+        Vector::Debug => (number::SIGTRAP, TRAP_BRKPT, pc),
         Vector::Breakpoint => (number::SIGTRAP, Info::SI_KERNEL, 0),
         Vector::InvalidOpcode => (number::SIGILL, ILL_ILLOPN, pc),
-        Vector::GeneralProtection => (number::SIGSEGV, Info::SI_KERNEL, 0),
-        Vector::FloatingPoint => (number::SIGFPE, FPE_FLTINV, pc),
+        Vector::Overflow | Vector::GeneralProtection => (number::SIGSEGV, Info::SI_KERNEL, 0),
+        Vector::FloatingPoint => (number::SIGFPE, cpu::with(|cpu| float_code(cpu.x87.status & !cpu.x87.control)), pc),
+        Vector::SimdFloatingPoint => (number::SIGFPE, cpu::with(|cpu| float_code((cpu.mxcsr & !(cpu.mxcsr >> 7)) as u16)), pc),
     };
     kernel(|k| k.exception(pc, Info { signal, code, errno: 0, words: [address.into(), 0] }))
+}
+
+/// The `si_code` of exceptions that are set and not masked (`fpu__exception_code` of Linux).
+fn float_code(exceptions: u16) -> i32 {
+    const INVALID: u16 = 1;
+    const ZERO_DIVIDE: u16 = 1 << 2;
+    const OVERFLOW: u16 = 1 << 3;
+    const DENORMAL_OR_UNDERFLOW: u16 = 1 << 1 | 1 << 4;
+    const FPE_FLTDIV: i32 = 3;
+    const FPE_FLTOVF: i32 = 4;
+    const FPE_FLTUND: i32 = 5;
+    const FPE_FLTRES: i32 = 6;
+    const FPE_FLTINV: i32 = 7;
+    let is = |wanted| exceptions & wanted != 0;
+    match () {
+        () if is(INVALID) => FPE_FLTINV,
+        () if is(ZERO_DIVIDE) => FPE_FLTDIV,
+        () if is(OVERFLOW) => FPE_FLTOVF,
+        () if is(DENORMAL_OR_UNDERFLOW) => FPE_FLTUND,
+        () => FPE_FLTRES,
+    }
 }
 
 /// The guest jumped to where nothing is mapped, or nothing executable.

@@ -54,6 +54,8 @@ pub struct Kernel {
     pub booted: Nanos,
     /// Nanoseconds that the task slept: they are no CPU time.
     pub slept: Nanos,
+    /// HOIST_EXACT: all programs compute floating-point exception flags.
+    pub exact_floats: bool,
     /// HOIST_TRACE=syscalls.
     pub trace: bool,
 }

@@ -13,6 +13,7 @@ pub struct Options {
     /// Each block that is interpreted, by its address.
     pub trace_blocks: bool,
     pub stats: bool,
+    pub exact_floats: bool,
     /// Arguments that replace the image's command; `None` if there are none.
     pub args: Option<Vec<String>>,
     /// Variables over the image's.
@@ -35,6 +36,7 @@ impl Options {
                     let traces = |wanted| value.split(',').any(|what| what == wanted);
                     (options.trace_syscalls, options.trace_blocks) = (traces("syscalls"), traces("blocks"));
                 }
+                environment::EXACT => options.exact_floats = value == "1",
                 environment::STATS => options.stats = value == "1",
                 _ => options.env.push((name, value)),
             }

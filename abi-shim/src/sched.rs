@@ -20,6 +20,7 @@ use crate::task::{For, State, Task, Wait};
 use crate::user;
 use crate::wasi::{self, Event, Nanos};
 use hoist_x86::boundary::PC_RESCHEDULE;
+use hoist_x86::state::CpuState;
 
 /// System calls of a task before another of its process gets its turn, and before another process does, whose memory may have to come in.
 const TURN: u32 = 128;
@@ -107,11 +108,28 @@ impl Kernel {
                 pc = pc.wrapping_sub(SYSCALL);
             }
         }
-        if pc == expected && self.process.stopped.is_none() && !self.is_turn_over() {
+        // Plain code that is on the Wasm stack must not go on.
+        let newly_exact = self.process.mm.borrow().reads_exceptions && self.follow_exceptions();
+        if pc == expected && !newly_exact && self.process.stopped.is_none() && !self.is_turn_over() {
             return pc;
         }
         self.task.go_on_at(pc);
         PC_RESCHEDULE
+    }
+
+    /// From now on all tasks compute floating-point exception flags; false if they do so already.
+    fn follow_exceptions(&mut self) -> bool {
+        let follow = |cpu: &mut CpuState| {
+            cpu.observes_flags = true;
+            cpu.update_exact();
+        };
+        if cpu::with(|cpu| cpu.observes_flags) {
+            return false;
+        }
+        cpu::with_registers(follow);
+        let pid = self.task.pid;
+        self.others.iter_mut().filter(|task| task.pid == pid).for_each(|task| follow(&mut task.cpu));
+        true
     }
 
     /// Looks after the task before it goes on at `pc` on an empty Wasm stack: timers, and whether its own stack has overflowed. The pc

@@ -215,7 +215,7 @@ fn at_home(file: &[u8], base: u32) -> Elf {
             segments.push(Segment { start: base + vaddr, len: size.next_multiple_of(0x1000), file_offset: offset });
         }
     }
-    Elf { base, span, segments }
+    Elf { base, span, segments, reads_exceptions: false }
 }
 
 #[test]

@@ -4,7 +4,7 @@
 
 use hoist_lifter::discover::{Function, Program, discover};
 use hoist_lifter::elf::Elf;
-use hoist_lifter::lift::{File, lift};
+use hoist_lifter::lift::{File, Nans, lift};
 use hoist_lifter::live::Liveness;
 use hoist_lifter::wasm::layout::{Layout, Lifted};
 use hoist_lifter::{module, opt, ssa, translate, wasm};
@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("discovery {discovered:.2?}: {:?}", program.stats);
     let layout = Layout::alone();
     let start = std::time::Instant::now();
-    let lifted = lift(&[File { elf, program }], &layout, &|_| {});
+    let lifted = lift(&[File { elf, program }], &layout, Nans::Host, &|_| {});
     let elapsed = start.elapsed();
     let stats = &lifted.stats.files[0];
     println!(

@@ -9,12 +9,24 @@ use crate::callees::Callees;
 use crate::discover::{Function, Program};
 use crate::elf::Elf;
 use crate::live::Liveness;
+use crate::translate::Depends;
+use crate::unit::{Twin, Unit};
 use crate::wasm;
 use crate::wasm::layout::{CodeMapEntry, FileStats, Layout, Lifted, LiftedFunction, Stats};
 use crate::{opt, ssa, translate};
 
 /// Machine stack of a lifting thread: SSA construction and expression trees recurse as deep as functions are large.
 const THREAD_STACK: usize = 512 << 20;
+
+/// Whose sign and payload a NaN has that comes out of an operation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Nans {
+    /// The host's, which is x86's on x86-64.
+    #[default]
+    Host,
+    /// x86's, on every host.
+    X86,
+}
 
 /// One ELF file, read and searched for code.
 pub struct File<'a> {
@@ -23,7 +35,7 @@ pub struct File<'a> {
 }
 
 /// Lifts all functions of all files. `done` is told how many functions are finished, now and then.
-pub fn lift(files: &[File<'_>], layout: &Layout, done: &(dyn Fn(usize) + Sync)) -> Lifted {
+pub fn lift(files: &[File<'_>], layout: &Layout, nans: Nans, done: &(dyn Fn(usize) + Sync)) -> Lifted {
     let mut jobs: Vec<(usize, &Function)> = Vec::new();
     let (mut index, mut labels) = (BTreeMap::new(), BTreeMap::new());
     for (number, file) in files.iter().enumerate() {
@@ -39,34 +51,58 @@ pub fn lift(files: &[File<'_>], layout: &Layout, done: &(dyn Fn(usize) + Sync)) 
     }
     let callees = Callees::new(&files.iter().map(|file| &file.elf).collect::<Vec<_>>(), index, labels);
     let live: Vec<Liveness> = files.iter().map(|file| Liveness::new(&file.elf, &file.program)).collect();
+    let depends = in_parallel(&jobs, &|_| (), |&(number, function)| translate::depends(&files[number].elf, function));
+    let mut indices = layout.first_function + jobs.len() as u32..;
+    let twin = |depends| match depends {
+        Depends::Nothing => Twin::Unneeded,
+        Depends::Masks => Twin::Itself,
+        Depends::Mxcsr => indices.next().map_or(Twin::Unneeded, Twin::Is),
+    };
+    let twins: Vec<Twin> = depends.into_iter().map(twin).collect();
+    let work: Vec<_> = jobs.iter().zip(twins).collect();
+    let results = in_parallel(&work, done, |&(&(number, function), twin)| {
+        lift_function(&files[number].elf, function, twin, nans, &live[number], layout, &callees)
+    });
+    collect(files.len(), &jobs, results)
+}
+
+/// Does every job, on all processors; the results are in the order of the jobs.
+fn in_parallel<Job: Sync, Done: Send>(
+    jobs: &[Job],
+    done: &(dyn Fn(usize) + Sync),
+    work: impl Fn(&Job) -> Done + Sync,
+) -> Vec<Done> {
     let next = AtomicUsize::new(0);
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
-    let mut results: Vec<Option<Result>> = Vec::new();
+    let mut results: Vec<Option<Done>> = Vec::new();
     results.resize_with(jobs.len(), || None);
-    std::thread::scope(|scope| {
-        let work = || {
-            let mut finished = Vec::new();
-            loop {
-                let job = next.fetch_add(1, Ordering::Relaxed);
-                let Some(&(number, function)) = jobs.get(job) else { return finished };
-                finished.push((job, lift_function(&files[number].elf, function, &live[number], layout, &callees)));
-                if job % 64 == 0 {
-                    done(job);
-                }
+    let take_jobs = || {
+        let mut finished = Vec::new();
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(job) = jobs.get(number) else { return finished };
+            finished.push((number, work(job)));
+            if number % 64 == 0 {
+                done(number);
             }
-        };
+        }
+    };
+    std::thread::scope(|scope| {
         let handles: Vec<_> = (0..threads)
             .map(|_| {
-                std::thread::Builder::new().stack_size(THREAD_STACK).spawn_scoped(scope, work).expect("threads can be started")
+                std::thread::Builder::new()
+                    .stack_size(THREAD_STACK)
+                    .spawn_scoped(scope, take_jobs)
+                    .expect("threads can be started")
             })
             .collect();
         for handle in handles {
-            for (job, result) in handle.join().expect("lifting does not panic") {
-                results[job] = Some(result);
+            for (number, result) in handle.join().expect("lifting does not panic") {
+                results[number] = Some(result);
             }
         }
     });
-    collect(files.len(), &jobs, results.into_iter().map(|result| result.expect("every job was done")))
+    results.into_iter().map(|result| result.expect("every job was done")).collect()
 }
 
 const MAX_FUNCTIONS: usize = (code_map::MAX_SLOTS - code_map::FIRST_FREE_SLOT) as usize;
@@ -76,34 +112,54 @@ fn is_liftable(function: &Function) -> bool {
     function.blocks.contains_key(&function.entry) && function.returns.len() + function.labels.len() < code_map::MAX_LABEL as usize
 }
 
-/// A lifted function and its entries.
+/// A lifted function, its twin, and its entries.
 struct Result {
     function: LiftedFunction,
+    twin: Option<LiftedFunction>,
     entries: Vec<u32>,
     x86_bytes: u64,
 }
 
-fn lift_function(elf: &Elf<'_>, function: &Function, live: &Liveness, layout: &Layout, callees: &Callees) -> Result {
-    let mut unit = translate::translate(elf, function);
-    ssa::run(&mut unit, |exit| live.wanted(function.entry, exit));
-    opt::run(&mut unit);
-    wasm::lower(&mut unit);
-    let body = wasm::emit(&unit, layout, callees);
+fn lift_function(
+    elf: &Elf<'_>,
+    function: &Function,
+    twin: Twin,
+    nans: Nans,
+    live: &Liveness,
+    layout: &Layout,
+    callees: &Callees,
+) -> Result {
+    let lift = |mut unit: Unit| {
+        ssa::run(&mut unit, |exit| live.wanted(function.entry, exit));
+        opt::run(&mut unit);
+        if nans == Nans::X86 {
+            opt::fix_nans(&mut unit);
+        }
+        wasm::lower(&mut unit);
+        let body = wasm::emit(&unit, layout, callees);
+        (unit, body)
+    };
+    let (unit, body) = lift(Unit { twin, ..translate::translate(elf, function) });
+    let twin = matches!(twin, Twin::Is(_)).then(|| {
+        let (unit, body) = lift(Unit { twin: Twin::Itself, ..translate::translate_exactly(elf, function) });
+        LiftedFunction { body, name: format!("{} exactly", unit.name) }
+    });
     Result {
         entries: unit.entries.iter().map(|entry| entry.pc).collect(),
         x86_bytes: function.blocks.iter().map(|(start, end)| u64::from(end - start)).sum(),
         function: LiftedFunction { body, name: unit.name },
+        twin,
     }
 }
 
-fn collect(files: usize, jobs: &[(usize, &Function)], results: impl Iterator<Item = Result>) -> Lifted {
+fn collect(files: usize, jobs: &[(usize, &Function)], results: Vec<Result>) -> Lifted {
     let mut lifted = Lifted { stats: Stats { files: vec![FileStats::default(); files] }, ..Lifted::default() };
     let mut map = BTreeMap::new();
-    for (number, (result, &(file, _))) in results.zip(jobs).enumerate() {
+    for (number, (result, &(file, _))) in results.into_iter().zip(jobs).enumerate() {
         let stats = &mut lifted.stats.files[file];
         stats.functions += 1;
         stats.x86_bytes += result.x86_bytes;
-        stats.wasm_bytes += result.function.body.len() as u64;
+        stats.wasm_bytes += (result.function.body.len() + result.twin.as_ref().map_or(0, |twin| twin.body.len())) as u64;
         for (label, &pc) in result.entries.iter().enumerate() {
             let entry = CodeMapEntry { pc, function: number as u32, label: label as u32 };
             // A function's own entry is the better way in than another's resume point.
@@ -113,6 +169,7 @@ fn collect(files: usize, jobs: &[(usize, &Function)], results: impl Iterator<Ite
             }
         }
         lifted.functions.push(result.function);
+        lifted.twins.extend(result.twin);
     }
     lifted.code_map = map.into_values().collect();
     lifted

@@ -38,7 +38,7 @@ fn convention(go: bool) -> Convention {
     }
     // Callee-saved registers, the stack pointer, DF and the segment bases hold for everybody.
     let kept =
-        reg_set([Reg::RSP, Reg::RBX, Reg::RBP, Reg::R12, Reg::R13, Reg::R14, Reg::R15, Reg::FS_BASE, Reg::GS_BASE, Reg::DF]);
+        reg_set([Reg::RSP, Reg::RBX, Reg::RBP, Reg::R12, Reg::R13, Reg::R14, Reg::R15, Reg::FS_BASE, Reg::GS_BASE, Reg::DF, Reg::EXACT]);
     let arguments = reg_set([Reg::RDI, Reg::RSI, Reg::RDX, Reg::RCX, Reg::R8, Reg::R9, Reg::RAX, Reg::R10]);
     let vectors = |n| reg_set((0..n).flat_map(|i| [Reg::xmm(i), Reg::ymm_high(i)]));
     // LLVM returns up to three integers (rcx) and four vectors in registers.
@@ -101,7 +101,7 @@ impl Liveness {
             },
             // May be a computed goto back into this function, but no compiler carries flags over one.
             Exit::Jump(Target::Value(_)) => ALL & !self.status,
-            Exit::Syscall { .. } | Exit::Exception { .. } | Exit::Interpret { .. } => ALL,
+            Exit::Syscall { .. } | Exit::Exception { .. } | Exit::Interpret { .. } | Exit::Leave { .. } => ALL,
         }
     }
 

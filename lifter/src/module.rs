@@ -68,7 +68,7 @@ pub fn alone(layout: &Layout, lifted: &Lifted) -> Vec<u8> {
     let (mut functions, mut exports) = (FunctionSection::new(), ExportSection::new());
     let (mut code, mut names) = (CodeSection::new(), NameMap::new());
     let mut exported = BTreeSet::new();
-    for (i, function) in lifted.functions.iter().enumerate() {
+    for (i, function) in lifted.bodies().enumerate() {
         functions.function(layout.guest_type);
         code.raw(&function.body);
         names.append(layout.first_function + i as u32, &function.name);

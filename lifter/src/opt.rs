@@ -2,8 +2,11 @@
 
 mod dead;
 mod floats;
+mod nans;
 mod rules;
 mod scalars;
+
+pub use nans::run as fix_nans;
 
 use crate::unit::Unit;
 

@@ -2,17 +2,53 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hoist_x86::builder::Builder;
+use hoist_x86::builder::{Builder, Floats};
 use hoist_x86::iced_x86::{Decoder, DecoderOptions, Instruction};
 use hoist_x86::ir::{BlockId, Edge, Exit, Func, Inst, Target, Term, Type, Value};
 use hoist_x86::semantics;
 
 use crate::discover::{Function, JumpTable};
 use crate::elf::Elf;
-use crate::unit::{Entry, Unit};
+use crate::unit::{Entry, Twin, Unit};
 
-/// Translates a function: its blocks, and an entry block for each place where it can be entered.
+/// What a function's floating point depends on.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Depends {
+    Nothing,
+    /// Whether exceptions of the x87 are masked.
+    Masks,
+    /// MXCSR.
+    Mxcsr,
+}
+
+pub fn depends(elf: &Elf<'_>, function: &Function) -> Depends {
+    let mut depends = Depends::Nothing;
+    for (&start, &end) in &function.blocks {
+        let code = elf.read(start, (end - start) as usize).unwrap_or(&[]);
+        for instr in &mut Decoder::with_ip(64, code, u64::from(start), DecoderOptions::NONE) {
+            if semantics::depends_on_mxcsr(&instr) {
+                return Depends::Mxcsr;
+            }
+            if semantics::waits_for_x87(&instr) {
+                depends = Depends::Masks;
+            }
+        }
+    }
+    depends
+}
+
+/// Translates a function: its blocks, and an entry block for each place where it can be entered. Floating point becomes plain Wasm
+/// operations, which is right while MXCSR is as at the start and nobody reads its flags.
 pub fn translate(elf: &Elf<'_>, function: &Function) -> Unit {
+    translate_as(elf, function, Floats::Plain)
+}
+
+/// As [`translate`], with the same entries, but floating point follows MXCSR, while all exceptions are masked.
+pub fn translate_exactly(elf: &Elf<'_>, function: &Function) -> Unit {
+    translate_as(elf, function, Floats::Masked)
+}
+
+fn translate_as(elf: &Elf<'_>, function: &Function, floats: Floats) -> Unit {
     let mut func = Func::new();
     let labels: BTreeMap<u32, BlockId> = function.blocks.keys().map(|&pc| (pc, func.add_block(pc))).collect();
     let mut jumps = BTreeMap::<u32, usize>::new();
@@ -21,17 +57,19 @@ pub fn translate(elf: &Elf<'_>, function: &Function) -> Unit {
     }
     let mut shared: BTreeMap<u32, Option<Shared>> = jumps.into_iter().filter(|&(_, n)| n > 1).map(|(at, _)| (at, None)).collect();
     for (&start, &end) in &function.blocks {
-        translate_block(elf, function, &mut func, &labels, &mut shared, start, end);
+        translate_block(elf, function, floats, &mut func, &labels, &mut shared, start, end);
     }
     let name = function.name.clone().unwrap_or_else(|| format!("sub_{:x}", function.entry));
-    let mut unit = Unit { entry_pc: function.entry, name, func, entries: Vec::new() };
+    let mut unit = Unit { entry_pc: function.entry, name, func, entries: Vec::new(), twin: Twin::Unneeded };
     add_entries(&mut unit, function, &labels);
     unit
 }
 
+#[allow(clippy::too_many_arguments)]
 fn translate_block(
     elf: &Elf<'_>,
     function: &Function,
+    floats: Floats,
     func: &mut Func,
     labels: &BTreeMap<u32, BlockId>,
     shared: &mut BTreeMap<u32, Option<Shared>>,
@@ -39,6 +77,7 @@ fn translate_block(
     end: u32,
 ) {
     let mut builder = Builder::new(func, labels[&start], labels);
+    builder.floats = floats;
     let code = elf.read(start, (end - start) as usize).unwrap_or(&[]);
     let mut decoder = Decoder::with_ip(64, code, u64::from(start), DecoderOptions::NONE);
     let mut instr = Instruction::default();

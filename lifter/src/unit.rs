@@ -14,6 +14,20 @@ pub struct Unit {
     /// Where the function can be entered: first the entry, then the resume points in the order of their
     /// addresses. No edge leads to an entry block: the guest's registers are in their globals there.
     pub entries: Vec<Entry>,
+    /// What the function is to do while [`hoist_x86::reg::Reg::EXACT`] is set.
+    pub twin: Twin,
+}
+
+/// Who does a function's work where its own translation of floating point does not do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Twin {
+    /// It has no floating point.
+    #[default]
+    Unneeded,
+    /// The function with this index.
+    Is(u32),
+    /// This is the twin, or there is x87's floating point only: itself, and with exceptions that are not masked the interpreter.
+    Itself,
 }
 
 /// A way into a function.

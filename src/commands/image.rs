@@ -6,7 +6,7 @@ use clap::{ArgAction, Args, ValueEnum};
 use hoist_oci::{Platform, PullOptions, Reference};
 use hoist_x86::processor::Level;
 
-use crate::pipeline::{Conversion, Lift};
+use crate::pipeline::{Conversion, Lift, Nans};
 
 /// How an image is found.
 #[derive(Args, Clone, Debug)]
@@ -46,13 +46,17 @@ pub struct ImageOptions {
     #[arg(long, value_enum, default_value_t, value_name = "LEVEL")]
     pub cpu: Cpu,
 
+    /// Sign and payload of NaNs: as the host makes them (on x86-64 hosts they are right), or x86's on every host, at a price in speed
+    #[arg(long, value_enum, default_value_t, value_name = "WHOSE")]
+    pub nans: Nans,
+
     #[command(flatten)]
     pub source: Source,
 }
 
 impl ImageOptions {
     pub fn conversion(&self, reference: Reference, needs_entry: bool) -> Conversion {
-        Conversion { reference, pull: self.source.pull_options(), lift: self.lift, cpu: self.cpu.into(), needs_entry }
+        Conversion { reference, pull: self.source.pull_options(), lift: self.lift, cpu: self.cpu.into(), nans: self.nans, needs_entry }
     }
 }
 

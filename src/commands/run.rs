@@ -187,10 +187,11 @@ impl Run {
 /// What a conversion's result depends on.
 fn key(conversion: &Conversion, digest: &hoist_oci::Digest) -> String {
     let parts = format!(
-        "{digest} {} {} {:?} {}",
+        "{digest} {} {} {:?} {:?} {}",
         env!("CARGO_PKG_VERSION"),
         pipeline::kernel_digest(),
         conversion.lift,
+        conversion.nans,
         conversion.reference
     );
     Sha256::digest(parts).iter().map(|byte| format!("{byte:02x}")).collect()

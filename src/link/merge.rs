@@ -14,7 +14,7 @@
 use std::borrow::Cow;
 use std::io::Write;
 
-use hoist_lifter::wasm::layout::{Layout, Lifted, LiftedFunction};
+use hoist_lifter::wasm::layout::{Layout, Lifted};
 use hoist_vfs::Packed;
 use hoist_x86::boundary::{IMPORT_MODULE, code_map, export};
 use hoist_x86::ir::Type;
@@ -70,7 +70,7 @@ pub struct Parts<'a> {
 pub struct CoreModule<'a> {
     /// Everything up to the code of the boundary.
     head: Vec<u8>,
-    lifted: &'a [LiftedFunction],
+    lifted: &'a Lifted,
     /// The data section up to the ROM's bytes.
     data: Vec<u8>,
     rom: Option<&'a Packed<'a>>,
@@ -89,7 +89,7 @@ impl<'a> CoreModule<'a> {
         }
         // Nothing below overflows if what can be large does not.
         let rom_len = parts.rom_layout.first_len();
-        let large = u64::from(rom_len) + parts.manifest.len() as u64 + lifted_len(&parts.lifted.functions);
+        let large = u64::from(rom_len) + parts.manifest.len() as u64 + lifted_len(parts.lifted);
         if large > MAX_MODULE {
             return Err(LinkError::TooLarge { len: large });
         }
@@ -103,7 +103,7 @@ impl<'a> CoreModule<'a> {
         code(parts, &segments, &mut head)?;
         let module = CoreModule {
             head,
-            lifted: &parts.lifted.functions,
+            lifted: parts.lifted,
             data: data(parts, &segments)?,
             rom: parts.rom,
             rom_len,
@@ -126,7 +126,7 @@ impl<'a> CoreModule<'a> {
     pub fn write_to(&self, out: &mut impl Write) -> Result<(), LinkError> {
         out.write_all(&self.head)?;
         let mut size = Vec::new();
-        for function in self.lifted {
+        for function in self.lifted.bodies() {
             size.clear();
             function.body.len().encode(&mut size);
             out.write_all(&size)?;
@@ -142,8 +142,8 @@ impl<'a> CoreModule<'a> {
 }
 
 /// Bytes that the functions take in the code section.
-fn lifted_len(functions: &[LiftedFunction]) -> u64 {
-    functions.iter().map(|function| (leb_len(function.body.len() as u64) + function.body.len()) as u64).sum()
+fn lifted_len(lifted: &Lifted) -> u64 {
+    lifted.bodies().map(|function| (leb_len(function.body.len() as u64) + function.body.len()) as u64).sum()
 }
 
 /// Bytes of an unsigned LEB128 number.
@@ -199,7 +199,7 @@ fn functions(parts: &Parts<'_>) -> FunctionSection {
     for &ty in parts.kernel.functions.iter().chain(boundary) {
         functions.function(ty);
     }
-    for _ in &parts.lifted.functions {
+    for _ in parts.lifted.bodies() {
         functions.function(parts.layout.guest_type);
     }
     functions
@@ -256,8 +256,8 @@ fn code(parts: &Parts<'_>, segments: &Segments, out: &mut Vec<u8>) -> Result<(),
     for (body, _) in &parts.kernel.boundary {
         code.function(&body.encode(parts.layout, segments));
     }
-    let lifted = &parts.lifted.functions;
-    open_section(out, &code, code.len() as usize + lifted.len(), lifted_len(lifted));
+    let count = parts.lifted.bodies().count();
+    open_section(out, &code, code.len() as usize + count, lifted_len(parts.lifted));
     Ok(())
 }
 
@@ -309,7 +309,7 @@ fn names(parts: &Parts<'_>) -> Vec<u8> {
     // A name that the kernel gave an import that became a boundary function yields to the boundary's.
     sorted.dedup_by_key(|(index, _)| *index);
     sorted.iter().for_each(|(index, name)| functions.append(*index, name));
-    for (index, function) in (parts.layout.first_function..).zip(&parts.lifted.functions) {
+    for (index, function) in (parts.layout.first_function..).zip(parts.lifted.bodies()) {
         functions.append(index, &function.name);
     }
     let mut globals = NameMap::new();

@@ -4,9 +4,12 @@ use std::borrow::Cow;
 
 use hoist_lifter::discover::Function;
 use hoist_lifter::elf::Elf;
+use hoist_lifter::unit::{Twin, Unit};
 use hoist_lifter::wasm::layout::Layout;
 use hoist_lifter::{opt, ssa, translate, wasm};
+use hoist_x86::iced_x86::{Decoder, DecoderOptions};
 use hoist_x86::reg::Reg;
+use hoist_x86::semantics;
 use wasmparser::{BinaryReader, FunctionBody};
 
 use crate::oracle::CODE;
@@ -24,10 +27,24 @@ pub fn all_but_flags() -> u64 {
 /// # Errors
 /// Never, as the file around the code is well-formed.
 pub fn lift(code: &[u8], layout: &Layout, wanted: u64) -> anyhow::Result<Vec<u8>> {
+    lift_as(code, layout, wanted, Twin::Unneeded)
+}
+
+/// Does the code ask MXCSR, so that it has an exact twin?
+pub fn depends_on_mxcsr(code: &[u8]) -> bool {
+    Decoder::new(64, code, DecoderOptions::NONE).iter().any(|instr| semantics::depends_on_mxcsr(&instr))
+}
+
+/// As [`lift`], as a function with a twin or as a twin.
+///
+/// # Errors
+/// Never, as the file around the code is well-formed.
+pub fn lift_as(code: &[u8], layout: &Layout, wanted: u64, twin: Twin) -> anyhow::Result<Vec<u8>> {
     let file = elf_around(CODE, code);
     let elf = Elf::parse(&file, 0)?;
     let function = Function { entry: CODE, blocks: [(CODE, CODE + code.len() as u32)].into(), ..Function::default() };
-    let mut unit = translate::translate(&elf, &function);
+    let translate = if twin == Twin::Itself { translate::translate_exactly } else { translate::translate };
+    let mut unit = Unit { twin, ..translate(&elf, &function) };
     ssa::run(&mut unit, |_| wanted);
     opt::run(&mut unit);
     wasm::lower(&mut unit);

@@ -11,7 +11,8 @@ impl AddressSpace {
         let own = self.own.fork(private.map(|(&start, area)| (start, area.end)));
         let AddressSpace { areas, first_free, stack, brk_start, brk, mmap_base, .. } = self;
         let (first_free, stack, brk_start, brk, mmap_base) = (*first_free, *stack, *brk_start, *brk, *mmap_base);
-        AddressSpace { areas: areas.clone(), own, first_free, stack, brk_start, brk, mmap_base }
+        let reads_exceptions = self.reads_exceptions;
+        AddressSpace { areas: areas.clone(), own, first_free, stack, brk_start, brk, mmap_base, reads_exceptions }
     }
 
     /// Takes note that of the stack only what lies at and above an address is needed; of `None`, all.
@@ -29,7 +30,7 @@ impl AddressSpace {
     pub fn nothing() -> AddressSpace {
         let own = Owner::new(Source::Zeros);
         let areas = Default::default();
-        AddressSpace { areas, own, first_free: 0, stack: 0, brk_start: 0, brk: 0, mmap_base: 0 }
+        AddressSpace { areas, own, first_free: 0, stack: 0, brk_start: 0, brk: 0, mmap_base: 0, reads_exceptions: false }
     }
 
     /// Whether an address is one of the stack.

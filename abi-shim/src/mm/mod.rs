@@ -70,6 +70,8 @@ pub struct AddressSpace {
     brk: u64,
     /// Where the mmap area begins.
     mmap_base: u64,
+    /// A file is or was mapped whose code reads floating-point exception flags, or may: the process is run exactly.
+    pub reads_exceptions: bool,
 }
 
 /// `value` up to whole pages.
@@ -87,7 +89,7 @@ impl AddressSpace {
         let brk = stack + STACK_SIZE + STACK_GAP;
         let mmap_base = brk + reserve;
         own.set_territory(base..mmap_base);
-        AddressSpace { areas: BTreeMap::new(), own, first_free, stack, brk_start: brk, brk, mmap_base }
+        AddressSpace { areas: BTreeMap::new(), own, first_free, stack, brk_start: brk, brk, mmap_base, reads_exceptions: false }
     }
 
     /// Likewise for the program after this one.
@@ -104,6 +106,7 @@ impl AddressSpace {
         self.areas.clear();
         self.own = Owner::new(Source::Zeros);
         self.brk = self.brk_start;
+        self.reads_exceptions = false;
     }
 
     /// The areas, by address.
@@ -191,6 +194,8 @@ impl AddressSpace {
         }
         area.activate(start);
         self.areas.insert(start, area);
+        // Of code that was not lifted nobody has looked what it does, and it is interpreted anyway.
+        self.reads_exceptions |= file.elf().map_or(prot.has(Prot::EXEC), |elf| elf.reads_exceptions);
         Ok(start)
     }
 

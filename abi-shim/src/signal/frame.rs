@@ -114,6 +114,10 @@ pub(super) fn push(
         cpu.int[2] = frame + CONTEXT;
         cpu.int[4] = frame;
         cpu.flags[6] = 0; // DF, as the ABI wants it at a function's entry
+        // As fpu__clear_user_states() of Linux: the handler's floating point is as at a process's start.
+        let CpuState { mxcsr, x87, .. } = CpuState::default();
+        (cpu.mxcsr, cpu.x87) = (mxcsr, x87);
+        cpu.update_exact();
         Ok(action.handler as u32)
     })?;
     if alt.flags & AltStack::AUTODISARM != 0 {
@@ -204,6 +208,8 @@ fn restore_vectors(cpu: &mut CpuState, image: &[u8; XSAVE]) {
     x87.status = status & !(7 << 11);
     x87.in_use = image[4];
     cpu.mxcsr = u32::from_le_bytes(get(image, 24)) & 0xffff;
+    cpu.update_exact();
+    let x87 = &mut cpu.x87;
     for st in 0..8 {
         let physical = (usize::from(x87.top) + st) & 7;
         x87.significand[physical] = u64::from_le_bytes(get(image, 32 + 16 * st));
@@ -241,6 +247,7 @@ mod tests {
         for number in 0..32 {
             cpu.vector[number] = number as u128 * 0x0102_0304_0506;
         }
+        cpu.update_exact();
         let mut back = CpuState::default();
         restore_vectors(&mut back, &save_vectors(&cpu));
         assert_eq!(back, cpu);

@@ -222,7 +222,7 @@ mod tests {
             }
         }
         let entries = vec![Entry { pc: 0, block: labels[&0] }];
-        let mut unit = Unit { entry_pc: 0, name: String::new(), func, entries };
+        let mut unit = Unit { entry_pc: 0, name: String::new(), func, entries, ..Unit::default() };
         crate::ssa::run(&mut unit, |_| crate::ssa::reg_set([Reg::RAX]));
         crate::opt::run(&mut unit);
         let (mut conditions, mut edges, mut rax) = (Vec::new(), Vec::new(), None);

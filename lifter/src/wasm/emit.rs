@@ -2,7 +2,9 @@
 //! Unstructured Control Flow to Structured Control Flow" (ICFP 2022), over the flow graph that [`super::flow`] made reducible.
 
 use hoist_x86::boundary::{NULL_PAGE, code_map};
+use hoist_x86::builder::Floats;
 use hoist_x86::ir::{BlockId, Edge, Exit, Func, Inst, Target, Term, Type, Value};
+use hoist_x86::reg::Reg;
 use wasm_encoder::{BlockType, Function, Ieee32, Ieee64, Instruction, MemArg, MemArgTarget, ValType};
 
 use super::code::Code;
@@ -12,7 +14,7 @@ use super::locals::{LABEL, Locals, PC, ROOM, SCRATCH};
 use super::trees::Trees;
 use crate::callees::{Callees, Link};
 use crate::graph::Dominators;
-use crate::unit::Unit;
+use crate::unit::{Twin, Unit};
 
 pub fn emit(unit: &Unit, layout: &Layout, callees: &Callees) -> Vec<u8> {
     let flow = Flow::new(unit);
@@ -110,6 +112,7 @@ impl Emitter<'_> {
     }
 
     fn function(mut self) -> Vec<u8> {
+        self.check_exact();
         if self.has_calls() {
             self.check_room();
         }
@@ -128,16 +131,47 @@ impl Emitter<'_> {
         })
     }
 
+    /// While floating point must follow MXCSR, the twin does the function's work; with exceptions that are not masked the interpreter.
+    fn check_exact(&mut self) {
+        if self.unit.twin == Twin::Unneeded {
+            return;
+        }
+        self.code.op(Instruction::GlobalGet(self.layout.first_global + Reg::EXACT.index() as u32));
+        if self.unit.twin == Twin::Itself {
+            self.code.op(Instruction::I32Const(Floats::Exact as i32));
+            self.code.op(Instruction::I32Eq);
+        }
+        self.code.op(Instruction::If(BlockType::Empty));
+        match self.unit.twin {
+            Twin::Is(twin) => {
+                self.code.op(Instruction::LocalGet(PC));
+                self.code.op(Instruction::LocalGet(ROOM));
+                self.code.op(Instruction::ReturnCall(twin));
+            }
+            Twin::Itself | Twin::Unneeded => {
+                self.own_pc();
+                self.code.op(Instruction::LocalGet(ROOM));
+                self.code.op(Instruction::ReturnCall(self.layout.interpret));
+            }
+        }
+        self.code.op(Instruction::End);
+    }
+
+    /// Pushes where the function was entered.
+    fn own_pc(&mut self) {
+        self.code.op(Instruction::LocalGet(PC));
+        self.code.op(Instruction::I32Const(self.unit.entry_pc as i32));
+        self.code.op(Instruction::LocalGet(PC));
+        self.code.op(Instruction::Select);
+    }
+
     /// Too little Wasm stack left: return one's own pc to the dispatcher, which enters it again on an empty stack.
     fn check_room(&mut self) {
         self.code.op(Instruction::LocalGet(ROOM));
         self.code.op(Instruction::I32Const(self.locals.frame_estimate() as i32));
         self.code.op(Instruction::I32LtS);
         self.code.op(Instruction::If(BlockType::Empty));
-        self.code.op(Instruction::LocalGet(PC));
-        self.code.op(Instruction::I32Const(self.unit.entry_pc as i32));
-        self.code.op(Instruction::LocalGet(PC));
-        self.code.op(Instruction::Select);
+        self.own_pc();
         self.code.op(Instruction::Return);
         self.code.op(Instruction::End);
     }
@@ -422,6 +456,11 @@ impl Emitter<'_> {
                 self.code.op(Instruction::Call(self.layout.exception));
                 self.code.op(Instruction::Return);
             }
+            // No caller expects an address within this function.
+            Exit::Leave { at } => {
+                self.code.op(Instruction::I32Const(at as i32));
+                self.code.op(Instruction::Return);
+            }
             Exit::Interpret { at } => {
                 self.code.op(Instruction::I32Const(at as i32));
                 self.code.op(Instruction::LocalGet(ROOM));
@@ -520,6 +559,17 @@ impl Emitter<'_> {
         }
     }
 
+    /// A select whose first choice is worth a branch around it.
+    fn choose(&mut self, cond: Value, yes: Value, no: Value) {
+        let ty = self.func().ty(yes).expect("what is selected has a type");
+        self.value(cond);
+        self.code.op(Instruction::If(BlockType::Result(val_type(ty))));
+        self.value(yes);
+        self.code.op(Instruction::Else);
+        self.value(no);
+        self.code.op(Instruction::End);
+    }
+
     /// Computes an instruction's value onto the stack, or does what it does.
     fn inst(&mut self, value: Value) {
         let inst = *self.func().inst(value);
@@ -527,6 +577,11 @@ impl Emitter<'_> {
             self.trees.in_local[value.0 as usize] || inst.has_effect() || !matches!(inst, Inst::Param(_)),
             "a parameter without a local is used"
         );
+        if let Inst::Select { cond, yes, no } = inst {
+            if matches!(self.func().inst(yes), Inst::Helper { .. }) && self.locals.of[yes.0 as usize] == u32::MAX {
+                return self.choose(cond, yes, no);
+            }
+        }
         inst.for_each_use(|operand| self.value(operand));
         let layout = self.layout;
         match inst {

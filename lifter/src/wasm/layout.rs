@@ -62,12 +62,19 @@ pub struct CodeMapEntry {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Lifted {
     pub functions: Vec<LiftedFunction>,
+    /// Exact twins of some of them, which only these call; twin `i` has the function index `first_function + functions.len() + i`.
+    pub twins: Vec<LiftedFunction>,
     /// In ascending order of pc, each pc once.
     pub code_map: Vec<CodeMapEntry>,
     pub stats: Stats,
 }
 
 impl Lifted {
+    /// All bodies in the order of their function indices.
+    pub fn bodies(&self) -> impl Iterator<Item = &LiftedFunction> {
+        self.functions.iter().chain(&self.twins)
+    }
+
     /// The code map's slot of function `i`.
     pub const fn slot(function: u32) -> u32 {
         hoist_x86::boundary::code_map::FIRST_FREE_SLOT + function

@@ -63,14 +63,20 @@ pub mod code_map {
 pub enum Vector {
     /// #DE: divide error → SIGFPE.
     DivideError = 0,
+    /// #DB, of INT1 only → SIGTRAP.
+    Debug = 1,
     /// #BP: INT3 → SIGTRAP.
     Breakpoint = 3,
+    /// #OF, of INT 4 only → SIGSEGV.
+    Overflow = 4,
     /// #UD: invalid opcode → SIGILL.
     InvalidOpcode = 6,
     /// #GP: privileged instruction or non-canonical use → SIGSEGV.
     GeneralProtection = 13,
-    /// #MF/#XM: unmasked floating-point exception → SIGFPE.
+    /// #MF: unmasked exception of the x87 → SIGFPE.
     FloatingPoint = 16,
+    /// #XM: unmasked exception of SSE or AVX → SIGFPE.
+    SimdFloatingPoint = 19,
 }
 
 impl Vector {
@@ -78,20 +84,26 @@ impl Vector {
     pub const fn mnemonic(self) -> &'static str {
         match self {
             Vector::DivideError => "#DE",
+            Vector::Debug => "#DB",
             Vector::Breakpoint => "#BP",
+            Vector::Overflow => "#OF",
             Vector::InvalidOpcode => "#UD",
             Vector::GeneralProtection => "#GP",
             Vector::FloatingPoint => "#MF",
+            Vector::SimdFloatingPoint => "#XM",
         }
     }
 
     pub const fn from_number(number: u32) -> Option<Vector> {
         Some(match number {
             0 => Vector::DivideError,
+            1 => Vector::Debug,
             3 => Vector::Breakpoint,
+            4 => Vector::Overflow,
             6 => Vector::InvalidOpcode,
             13 => Vector::GeneralProtection,
             16 => Vector::FloatingPoint,
+            19 => Vector::SimdFloatingPoint,
             _ => return None,
         })
     }
@@ -145,6 +157,9 @@ pub mod environment {
     /// Comma-separated: `syscalls` prints every system call to standard error in strace's notation, `blocks` the address of each block
     /// that is interpreted.
     pub const TRACE: &str = "HOIST_TRACE";
+    /// `1`: every program is run as if it read floating-point exception flags, which otherwise only those do that import fetestexcept(3) or
+    /// fegetexceptflag(3). For programs that read them with STMXCSR alone.
+    pub const EXACT: &str = "HOIST_EXACT";
     /// `1`: prints at the end, to standard error, what was interpreted, and where.
     pub const STATS: &str = "HOIST_STATS";
 }

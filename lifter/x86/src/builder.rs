@@ -50,6 +50,17 @@ impl Width {
     }
 }
 
+/// How the floating point of SSE and AVX is translated; each is right while [`crate::reg::Reg::EXACT`] is not larger than its number.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Floats {
+    /// As plain Wasm operations: MXCSR is as at the start, and nobody reads its flags.
+    Plain,
+    /// As MXCSR says, all exceptions masked (`semantics::sse_exact`).
+    Masked,
+    /// As MXCSR says.
+    Exact,
+}
+
 /// Writes instructions to the end of a current block of a function.
 pub struct Builder<'f> {
     pub func: &'f mut Func,
@@ -61,13 +72,14 @@ pub struct Builder<'f> {
     pub pc: u32,
     /// Address of the instruction after it.
     pub next_pc: u32,
+    pub floats: Floats,
 }
 
 impl<'f> Builder<'f> {
     /// Starts at the end of `block`. `labels` are the blocks that jumps to known addresses go to.
     pub fn new(func: &'f mut Func, block: BlockId, labels: &'f BTreeMap<u32, BlockId>) -> Builder<'f> {
         let pc = func.block(block).pc;
-        Builder { func, block, labels, flags: Flags::default(), pc, next_pc: pc }
+        Builder { func, block, labels, flags: Flags::default(), pc, next_pc: pc, floats: Floats::Plain }
     }
 
     pub fn current_block(&self) -> BlockId {

@@ -77,7 +77,9 @@ macro_rules! helpers {
             MmxWrite = vector::mmx_write(I32, I64) -> (), effect;
             MmxEmpty = vector::mmx_empty() -> (), effect;
             MxcsrRead = vector::mxcsr_read() -> (I32), effect;
-            MxcsrWrite = vector::mxcsr_write(I32) -> (), effect;
+            MxcsrWrite = vector::mxcsr_write(I32) -> (I32), effect;
+            // What the register EXACT must be.
+            WantsExact = vector::wants_exact() -> (I32), effect;
             // MASKMOVDQU (address, bytes, mask), MPSADBW, PHMINPOSUW.
             StoreMasked = vector::store_masked(I32, V128, I32) -> (), effect;
             SumDifferences = vector::sum_differences(V128, V128, I32) -> (V128), pure;
@@ -87,14 +89,28 @@ macro_rules! helpers {
             RoundF64x2 = float::round_f64x2(V128) -> (V128), effect;
             RoundToI64 = float::round_to_i64(F64) -> (I64), effect;
             RoundToI32 = float::round_to_i32(F64) -> (I32), effect;
+            // Operations whose result may be a NaN, with the bits that SSE gives it; the last argument names the operation.
+            NanF32 = float::nan_f32(F32, F32, I32) -> (F32), pure;
+            NanF64 = float::nan_f64(F64, F64, I32) -> (F64), pure;
+            NanV128 = float::nan_v128(V128, V128, I32) -> (V128), pure;
+            NanPromoted = float::nan_promoted(F32) -> (F64), pure;
+            NanDemoted = float::nan_demoted(F64) -> (F32), pure;
             // RCPPS, RSQRTPS, VCVTPH2PS, VCVTPS2PH.
             Reciprocal = float::reciprocal(V128) -> (V128), pure;
             ReciprocalRoot = float::reciprocal_root(V128) -> (V128), pure;
             HalvesToSingles = float::halves_to_singles(V128) -> (V128), pure;
             SinglesToHalves = float::singles_to_halves(V128, I32) -> (V128), effect;
             // Fused a × b + c of packed and scalar floats; the last argument chooses signs.
-            FusedF32x4 = fused::fused_f32x4(V128, V128, V128, I32) -> (V128), pure;
-            FusedF64x2 = fused::fused_f64x2(V128, V128, V128, I32) -> (V128), pure;
+            FusedF32x4 = sse::fused_f32x4(V128, V128, V128, I32) -> (V128), pure;
+            FusedF64x2 = sse::fused_f64x2(V128, V128, V128, I32) -> (V128), pure;
+            // Floating point as MXCSR wants it (last argument: what, of which format), then the end of the instruction.
+            SseBinary = sse::binary(V128, V128, I32) -> (V128), effect;
+            SseUnary = sse::unary(V128, V128, I32) -> (V128), effect;
+            SseFused = sse::fused(V128, V128, V128, I32) -> (V128), effect;
+            SseCompareFlags = sse::compare_flags(V128, V128, I32) -> (I32), effect;
+            SseToInteger = sse::to_integer(V128, I32) -> (I64), effect;
+            SseFromInteger = sse::from_integer(V128, I64, I32) -> (V128), effect;
+            SseFinish = sse::finish() -> (I32), effect;
             // PCMPxSTRx (a, b, control), the length for it, its mask; CRC32 (crc, data, bytes).
             CompareImplicit = text::compare_implicit(V128, V128, I32) -> (I32), pure;
             CompareExplicit = text::compare_explicit(V128, V128, I32) -> (I32), pure;
@@ -135,17 +151,17 @@ macro_rules! helpers {
             X87Compare = x87::compare(I32, I32) -> (I32), effect;
             X87CompareMemory = x87::compare_memory(I32, I32, I32) -> (), effect;
             X87Execute = x87::execute(I32) -> (), effect;
-            // x87: control and status.
+            // x87: control and status; what changes the control word gives the new value of the register EXACT.
             X87ControlRead = x87::control_read() -> (I32), effect;
-            X87ControlWrite = x87::control_write(I32) -> (), effect;
+            X87ControlWrite = x87::control_write(I32) -> (I32), effect;
             X87StatusRead = x87::status_read() -> (I32), effect;
             // x87: images (address, is it the 32-bit format).
-            X87SaveEnvironment = x87::save_environment(I32, I32) -> (), effect;
-            X87RestoreEnvironment = x87::restore_environment(I32, I32) -> (), effect;
-            X87Save = x87::save(I32, I32) -> (), effect;
-            X87Restore = x87::restore(I32, I32) -> (), effect;
+            X87SaveEnvironment = x87::save_environment(I32, I32) -> (I32), effect;
+            X87RestoreEnvironment = x87::restore_environment(I32, I32) -> (I32), effect;
+            X87Save = x87::save(I32, I32) -> (I32), effect;
+            X87Restore = x87::restore(I32, I32) -> (I32), effect;
             X87FastSave = x87::fast_save(I32) -> (), effect;
-            X87FastRestore = x87::fast_restore(I32) -> (), effect;
+            X87FastRestore = x87::fast_restore(I32) -> (I32), effect;
             // XSAVE (address, components, is it compacted), XRSTOR (which are in the image), but for XMM and YMM.
             ExtendedSave = x87::extended_save(I32, I32, I32) -> (), effect;
             ExtendedRestore = x87::extended_restore(I32, I32) -> (I32), effect;

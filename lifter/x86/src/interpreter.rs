@@ -7,7 +7,7 @@
 mod blocks;
 mod compile;
 mod float;
-mod scalar;
+pub(crate) mod scalar;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -20,13 +20,14 @@ use core::ops::Range;
 use iced_x86::Instruction;
 
 use crate::boundary::Vector;
-use crate::builder::Builder;
+use crate::builder::{Builder, Floats};
 use crate::decode::{MAX_LENGTH, Undecodable, instruction, straight};
 use crate::helper::Memory;
 use crate::ir::{Edge, Exit, Func, Target, Term, Value};
+use crate::reg::Reg;
 use crate::semantics::translate;
 use crate::state::CpuState;
-use blocks::{Block, Blocks};
+use blocks::{Block, Blocks, Key};
 use compile::ALL_FLAGS;
 use steps::{Code, Part};
 
@@ -128,6 +129,7 @@ impl Interpreter {
                 Exit::Return(to) => Ok(value(to)),
                 Exit::Syscall { next } => Err(Stop::Syscall { next }),
                 Exit::Exception { vector, at } => Err(Stop::Exception { vector, at }),
+                Exit::Leave { at } => Ok(at),
                 Exit::Interpret { at } => Err(unknown(memory, at)),
             };
             last = Some(Left { block: number, part });
@@ -144,14 +146,15 @@ impl Interpreter {
     /// The number of the block at `pc`, translated if it is new or its code has changed. The flags that `last` left are written if
     /// this block may read them.
     fn enter(&mut self, last: Option<Left>, cpu: &mut CpuState, memory: &mut impl Memory, pc: u32) -> Result<u32, Stop> {
-        if let Some(number) = self.blocks.find(pc, last.map(|left| left.block)) {
+        let key = Key::new(pc, if cpu.get(Reg::EXACT) == 0 { Floats::Plain } else { Floats::Exact });
+        if let Some(number) = self.blocks.find(key, last.map(|left| left.block)) {
             let block = self.blocks.get(number);
             if memory.matches(pc, &block.bytes) {
                 self.write_flags(last, block.code.flags_wanted, cpu, memory);
                 return Ok(number);
             }
         }
-        let block = translate_at(memory, pc)?;
+        let block = translate_at(memory, key)?;
         self.stats.translated += 1;
         self.write_flags(last, block.code.flags_wanted, cpu, memory);
         Ok(self.blocks.insert(block))
@@ -215,33 +218,36 @@ fn unknown(memory: &mut impl Memory, at: u32) -> Stop {
 }
 
 /// Translates from `pc` to the first instruction that ends a block, that has no meaning, or that is one too many.
-fn translate_at(memory: &mut impl Memory, pc: u32) -> Result<Block, Stop> {
+fn translate_at(memory: &mut impl Memory, key: Key) -> Result<Block, Stop> {
+    let pc = key.pc();
     const WINDOW: usize = 256;
     let mut window = [0; WINDOW];
     let in_page = ((PAGE - pc % PAGE) as usize).min(WINDOW);
     memory.fetch(pc, &mut window[..in_page]);
-    let (mut func, mut length, mut instructions) = translate_block(&window[..in_page], pc);
+    let (mut func, mut length, mut instructions) = translate_block(&window[..in_page], key);
     if instructions == 0 && in_page < MAX_LENGTH {
         // The next page is read only for an instruction that may reach into it.
         if instruction(&window[..in_page], pc) == Err(Undecodable::Truncated) {
             memory.fetch(pc.wrapping_add(in_page as u32), &mut window[in_page..MAX_LENGTH]);
             let length_of_one = instruction(&window[..MAX_LENGTH], pc).map_or(0, |instr| instr.len());
-            (func, length, instructions) = translate_block(&window[..length_of_one], pc);
+            (func, length, instructions) = translate_block(&window[..length_of_one], key);
         }
     }
     if instructions == 0 {
         return Err(unknown(memory, pc));
     }
     let bytes = window[..length].into();
-    Ok(Block::new(pc, bytes, instructions, compile::compile(func)))
+    Ok(Block::new(key, bytes, instructions, compile::compile(func)))
 }
 
 /// IR of the instructions that stand at `pc`, up to the end of a block or of the bytes; how many bytes and instructions they are.
-fn translate_block(code: &[u8], pc: u32) -> (Func, usize, u32) {
+fn translate_block(code: &[u8], key: Key) -> (Func, usize, u32) {
+    let pc = key.pc();
     let labels = BTreeMap::new();
     let mut func = Func::new();
     let block = func.add_block(pc);
     let mut builder = Builder::new(&mut func, block, &labels);
+    builder.floats = key.floats();
     let (mut length, mut count) = (0, 0);
     for instr in straight(code, pc).take(MAX_INSTRUCTIONS) {
         let Ok(instr) = instr else { break };

@@ -114,6 +114,8 @@ pub enum Exit {
     Exception { vector: Vector, at: u32 },
     /// The instruction at `at` is left to the interpreter.
     Interpret { at: u32 },
+    /// Goes on at `at` when all callers have been left, too: plain floating point that they hold would no longer be right.
+    Leave { at: u32 },
 }
 
 #[derive(Clone, PartialEq, Debug)]

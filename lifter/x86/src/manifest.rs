@@ -18,7 +18,7 @@ use crate::boundary::code_map::{ENTRIES, PAGE_BITS};
 use crate::processor::Level;
 
 const MAGIC: [u8; 8] = *b"hoistmap";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Head: magic, version, first free address, then offset and length of each [`Section`].
 const HEAD_SIZE: usize = 16 + 8 * SECTIONS;
 const SECTIONS: usize = 5;
@@ -33,7 +33,9 @@ enum Section {
     Points,
 }
 
-const ELF_SIZE: u32 = 16;
+const ELF_SIZE: u32 = 20;
+/// Bit of an ELF file's flags.
+const READS_EXCEPTIONS: u32 = 1;
 const SEGMENT_SIZE: u32 = 16;
 const PAGE_SIZE: u32 = 8;
 const POINT_SIZE: u32 = 6;
@@ -68,6 +70,8 @@ pub struct Elf {
     pub span: u32,
     /// The executable segments, by address.
     pub segments: Vec<Segment>,
+    /// Its code asks which floating-point exceptions there were (fetestexcept(3)): a process that maps it is run exactly.
+    pub reads_exceptions: bool,
 }
 
 /// An executable PT_LOAD segment, whole pages: the map of the file that its lifted code is right for.
@@ -141,12 +145,13 @@ impl Manifest {
         Ok(blob)
     }
 
-    /// Records `[base, span, first segment, segments]`, and `[start, len, offset, offset's high half]`.
+    /// Records `[base, span, first segment, segments, flags]`, and `[start, len, offset, offset's high half]`.
     fn encode_elfs(&self) -> Result<(Vec<u8>, Vec<u8>), Error> {
         let (mut elfs, mut segments) = (Vec::new(), Vec::new());
         for elf in &self.elfs {
             let first = number(segments.len() / SEGMENT_SIZE as usize)?;
-            push(&mut elfs, &[elf.base, elf.span, first, number(elf.segments.len())?]);
+            let flags = if elf.reads_exceptions { READS_EXCEPTIONS } else { 0 };
+            push(&mut elfs, &[elf.base, elf.span, first, number(elf.segments.len())?, flags]);
             for segment in &elf.segments {
                 let offset = segment.file_offset;
                 push(&mut segments, &[segment.start, segment.len, offset as u32, (offset >> 32) as u32]);
@@ -324,14 +329,14 @@ impl<S: Source> Reader<S> {
     /// # Errors
     /// `Damaged`, also if there is none.
     pub fn elf(&self, index: u32) -> Result<Elf, Error> {
-        let [base, span, first, count] = self.record(Section::Elfs, index, ELF_SIZE).ok_or(Error::Damaged("ELF files"))?;
+        let [base, span, first, count, flags] = self.record(Section::Elfs, index, ELF_SIZE).ok_or(Error::Damaged("ELF files"))?;
         let mut segments = Vec::new();
         for number in first..first.saturating_add(count) {
             let record = self.record(Section::Segments, number, SEGMENT_SIZE);
             let [start, len, low, high] = record.ok_or(Error::Damaged("segments"))?;
             segments.push(Segment { start, len, file_offset: u64::from(high) << 32 | u64::from(low) });
         }
-        Ok(Elf { base, span, segments })
+        Ok(Elf { base, span, segments, reads_exceptions: flags & READS_EXCEPTIONS != 0 })
     }
 
     /// Calls `each` with every pc of a code page and its entry, by address: `page` is `pc >> PAGE_BITS`. Of a page
@@ -421,11 +426,12 @@ mod tests {
             },
             first_free: 0x80_0000,
             elfs: vec![
-                Elf { base: 0x40_0000, span: 0x5000, segments: vec![] },
+                Elf { base: 0x40_0000, span: 0x5000, segments: vec![], reads_exceptions: true },
                 Elf {
                     base: 0x50_0000,
                     span: 0x20_0000,
                     segments: vec![Segment { start: 0x50_1000, len: 0x3000, file_offset: 1 << 33 }],
+                    reads_exceptions: false,
                 },
             ],
             code: [(0x50_1000, 7), (0x50_1fff, 8), (0x50_3000, 9)].into(),

@@ -416,6 +416,7 @@ macro_rules! define_unary {
         pub enum UnOp { $($name,)* }
 
         impl UnOp {
+            pub const ALL: &'static [UnOp] = &[$(UnOp::$name,)*];
             pub const fn operand(self) -> Type {
                 match self { $(UnOp::$name => Type::$a,)* }
             }
@@ -435,6 +436,7 @@ macro_rules! define_binary {
         pub enum BinOp { $($name,)* }
 
         impl BinOp {
+            pub const ALL: &'static [BinOp] = &[$(BinOp::$name,)*];
             pub const fn operands(self) -> (Type, Type) {
                 match self { $(BinOp::$name => (Type::$a, Type::$b),)* }
             }

@@ -89,6 +89,7 @@ impl Display for Term {
             Term::Exit(Exit::Syscall { next }) => write!(f, "exit syscall, back at {next:#x}"),
             Term::Exit(Exit::Exception { vector, at }) => write!(f, "exit exception {vector:?} at {at:#x}"),
             Term::Exit(Exit::Interpret { at }) => write!(f, "exit interpret {at:#x}"),
+            Term::Exit(Exit::Leave { at }) => write!(f, "exit leave {at:#x}"),
         }
     }
 }

@@ -6,7 +6,7 @@
 use iced_x86::{EncodingKind, Instruction, Mnemonic};
 
 use crate::boundary::Vector;
-use crate::builder::Builder;
+use crate::builder::{Builder, Floats};
 
 mod avx;
 mod beyond;
@@ -18,6 +18,7 @@ mod integer;
 mod shift;
 mod sse_bits;
 mod sse_convert;
+mod sse_exact;
 mod sse_float;
 mod sse_integer;
 mod sse_move;
@@ -65,13 +66,28 @@ pub fn translate(builder: &mut Builder<'_>, instr: &Instruction) -> bool {
     let string = if instr.is_string_instruction() { string::row(instr.mnemonic()) } else { None };
     // AVX-512 shares mnemonics with AVX, but has masks and 32 registers.
     let beyond: Option<Row> = is_beyond(instr).then_some(|b, _| b.exception(Vector::InvalidOpcode));
+    let exact = || if builder.floats != Floats::Plain { sse_exact::row(instr.mnemonic()) } else { None };
     let row = match beyond {
         Some(_) if instr.encoding() == EncodingKind::EVEX => beyond,
-        _ => string.or_else(|| row(instr.mnemonic())).or(beyond),
+        _ => string.or_else(exact).or_else(|| row(instr.mnemonic())).or(beyond),
     };
     let Some(row) = row else { return false };
     builder.pc = instr.ip() as u32;
     builder.next_pc = instr.next_ip() as u32;
+    if builder.floats == Floats::Exact && x87::waits(instr) {
+        x87::raise_pending(builder);
+    }
     row(builder, instr);
     true
+}
+
+/// Does what the instruction does depend on MXCSR: has it another, exact translation?
+pub fn depends_on_mxcsr(instr: &Instruction) -> bool {
+    !instr.is_string_instruction() && instr.encoding() != EncodingKind::EVEX && sse_exact::row(instr.mnemonic()).is_some()
+}
+
+/// Does the instruction raise what earlier ones of the x87 left pending? Only [`Floats::Exact`] does that; nothing is pending while all
+/// exceptions are masked.
+pub fn waits_for_x87(instr: &Instruction) -> bool {
+    x87::waits(instr)
 }

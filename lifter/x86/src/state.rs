@@ -13,10 +13,14 @@ pub struct CpuState {
     pub int: [u64; 18],
     /// xmm0…15, then bits 255…128 of ymm0…15.
     pub vector: [u128; 32],
-    /// CF, PF, AF, ZF, SF, OF, DF: 0 or 1.
-    pub flags: [u32; 7],
+    /// CF, PF, AF, ZF, SF, OF, DF: 0 or 1; then [`Reg::EXACT`].
+    pub flags: [u32; 8],
     /// SSE control and status (SDM vol. 1, §10.2.3).
     pub mxcsr: u32,
+    /// Exceptions that parts of the current SSE instruction raised; 0 between instructions.
+    pub raised: u32,
+    /// The program reads MXCSR's exception flags: it must be run exactly even while MXCSR is as at the start.
+    pub observes_flags: bool,
     pub x87: X87,
     /// What RDTSC read last: a count that only grows, the same in every run.
     pub tsc: u64,
@@ -49,8 +53,10 @@ impl Default for CpuState {
         CpuState {
             int: [0; 18],
             vector: [0; 32],
-            flags: [0; 7],
-            mxcsr: 0x1f80,
+            flags: [0; 8],
+            mxcsr: CpuState::INITIAL_MXCSR,
+            raised: 0,
+            observes_flags: false,
             x87: X87 { significand: [0; 8], sign_exponent: [0; 8], control: 0x37f, status: 0, in_use: 0, top: 0 },
             tsc: 0,
         }
@@ -58,6 +64,26 @@ impl Default for CpuState {
 }
 
 impl CpuState {
+    /// MXCSR at a process's start: to nearest, denormals are numbers, all exceptions masked, no flag set.
+    pub const INITIAL_MXCSR: u32 = 0x1f80;
+
+    /// What [`Reg::EXACT`] must be: whether plain Wasm arithmetic would not do what MXCSR says, or an exception of the x87 is not masked. Exception flags (bits 5…0) matter only to
+    /// programs that read them.
+    pub fn wants_exact(&self) -> u32 {
+        const FLAGS: u32 = 0x3f;
+        const MASKS: u32 = FLAGS << 7;
+        match self.mxcsr & !FLAGS {
+            mxcsr if mxcsr & MASKS != MASKS || u32::from(self.x87.control) & FLAGS != FLAGS => 2,
+            CpuState::INITIAL_MXCSR if !self.observes_flags => 0,
+            _ => 1,
+        }
+    }
+
+    /// To be called when MXCSR was set from outside of guest code.
+    pub fn update_exact(&mut self) {
+        self.set(Reg::EXACT, self.wants_exact().into());
+    }
+
     /// The register's bits, zero-extended.
     pub fn get(&self, reg: Reg) -> u128 {
         match reg.ty() {
@@ -77,11 +103,13 @@ impl CpuState {
 
     /// RFLAGS as PUSHF stores them: bit 1 always set, IF set.
     pub fn rflags(&self) -> u64 {
-        let [cf, pf, af, zf, sf, of, df] = self.flags.map(u64::from);
+        let [cf, pf, af, zf, sf, of, df, _] = self.flags.map(u64::from);
         cf | 1 << 1 | pf << 2 | af << 4 | zf << 6 | sf << 7 | 1 << 9 | df << 10 | of << 11
     }
 
     pub fn set_rflags(&mut self, rflags: u64) {
-        self.flags = [0, 2, 4, 6, 7, 11, 10].map(|bit| (rflags >> bit & 1) as u32);
+        for (flag, bit) in self.flags.iter_mut().zip([0, 2, 4, 6, 7, 11, 10]) {
+            *flag = (rflags >> bit & 1) as u32;
+        }
     }
 }

@@ -3,7 +3,7 @@
 mod common;
 
 use common::Bytes;
-use hoist_x86::helpers::{crypto, float, fused, text, vector};
+use hoist_x86::helpers::{crypto, float, sse, text, vector};
 use hoist_x86::state::CpuState;
 
 fn string(s: &str) -> u128 {
@@ -128,7 +128,7 @@ fn string_comparisons() {
 
 #[test]
 fn fused_products_round_once() {
-    let fma = |a: f64, b: f64, c: f64| fused::fused_f64x2(a.to_bits().into(), b.to_bits().into(), c.to_bits().into(), 0) as u64;
+    let fma = |a: f64, b: f64, c: f64| sse::fused_f64x2(a.to_bits().into(), b.to_bits().into(), c.to_bits().into(), 0) as u64;
     let cases = [
         (1.0 + f64::EPSILON, 1.0 - f64::EPSILON, -1.0),
         (0.1, 10.0, -1.0),
@@ -148,7 +148,7 @@ fn fused_products_round_once() {
         assert_eq!(fma(a, b, c), a.mul_add(b, c).to_bits(), "{a:e} × {b:e} + {c:e}");
     }
     let single =
-        |a: f32, b: f32, c: f32| fused::fused_f32x4(a.to_bits().into(), b.to_bits().into(), c.to_bits().into(), 0) as u32;
+        |a: f32, b: f32, c: f32| sse::fused_f32x4(a.to_bits().into(), b.to_bits().into(), c.to_bits().into(), 0) as u32;
     for (a, b, c) in [(1.1f32, 1.1, -1.21), (1e-38, 1e-5, 1e-43), (f32::MAX, 1.0, 1e31), (16777217.0, 3.0, 0.5)] {
         assert_eq!(single(a, b, c), a.mul_add(b, c).to_bits(), "{a:e} × {b:e} + {c:e}");
     }

@@ -75,11 +75,13 @@ int main(void) {
     static const int modes[] = {FE_TONEAREST, FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO};
     for (int i = 0; i < 4; i++) {
         fesetround(modes[i]);
-        printf("mode %d: %ld %ld %.3f %g\n", i, lrint(2.5), lrint(-2.5), 0.0005, rint(d[0]));
+        volatile double third = d[0] / 3, sum = d[0] + 1e-17;
+        printf("mode %d: %a %a %ld %ld %.3f\n", i, third, sum, lrint(2.5), lrint(-2.5), 0.0005);
     }
     fesetround(FE_TONEAREST);
+    feclearexcept(FE_ALL_EXCEPT);
     volatile double zero = 0, result = 1 / zero;
-    printf("%a %a\n", result, result - result);
+    printf("%a flags %d %d\n", result, !!fetestexcept(FE_DIVBYZERO), !!fetestexcept(FE_INVALID));
     printf("%d %ld %d\n", (int)(float)f[2], (long)NAN, (unsigned char)300.7f);
     return 0;
 }

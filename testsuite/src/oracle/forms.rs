@@ -196,13 +196,11 @@ pub fn is_comparable(instr: &Instruction) -> bool {
             | M::Xsave | M::Xsave64 | M::Xsavec | M::Xsavec64 | M::Xsaveopt | M::Xsaveopt64 | M::Xrstor | M::Xrstor64 | M::Rdpkru
             | M::Wrpkru | M::Incsspd | M::Incsspq | M::Xbegin | M::Xabort | M::Xend | M::Xtest | M::Umonitor | M::Umwait | M::Tpause
             | M::Serialize | M::Ptwrite | M::Enqcmd | M::Movdiri | M::Movdir64b | M::Senduipi | M::Clui | M::Stui | M::Testui | M::Uiret
-            // Images with pointers to the last instruction and operand; lifter/x86/tests/x87 compares them.
-            | M::Fldenv | M::Fnstenv | M::Fnsave | M::Frstor | M::Fxsave | M::Fxsave64 | M::Fxrstor | M::Fxrstor64
             // Not the same on all processors; lifter/x86/tests compares them as far as the SDM defines them.
             | M::Rcpps | M::Rcpss | M::Rsqrtps | M::Rsqrtss | M::Vrcpps | M::Vrcpss | M::Vrsqrtps | M::Vrsqrtss
             | M::F2xm1 | M::Fyl2x | M::Fyl2xp1 | M::Fptan | M::Fpatan | M::Fsin | M::Fcos | M::Fsincos
-            // These would give the oracle other segments or control words.
-            | M::Ldmxcsr | M::Vldmxcsr | M::Wrfsbase | M::Wrgsbase | M::Rdfsbase | M::Rdgsbase
+            // These would give the oracle other segments.
+            | M::Wrfsbase | M::Wrgsbase | M::Rdfsbase | M::Rdgsbase
     );
     let far = matches!(instr.flow_control(), FlowControl::Interrupt | FlowControl::Exception | FlowControl::XbeginXabortXend)
         || matches!(instr.op0_kind(), OpKind::FarBranch16 | OpKind::FarBranch32)

@@ -1,6 +1,7 @@
 //! The Wasm back end: the instruction as a lifted function, run by wasmtime.
 
 use hoist_lifter::module;
+use hoist_lifter::unit::Twin;
 use hoist_lifter::wasm::layout::{Layout, Lifted as LiftedCode, LiftedFunction};
 use hoist_x86::boundary::NULL_PAGE;
 
@@ -24,8 +25,16 @@ impl Lifted {
         let layout = Layout::alone();
         let mut lifted = LiftedCode::default();
         for bytes in codes {
-            let body = alone::lift(bytes, &layout, alone::ALL).map_err(|error| wasmtime::Error::msg(error.to_string()))?;
-            lifted.functions.push(LiftedFunction { body, name: format!("form {}", lifted.functions.len()) });
+            let twin = layout.first_function + (codes.len() + lifted.twins.len()) as u32;
+            let (number, depends) = (lifted.functions.len(), alone::depends_on_mxcsr(bytes));
+            let body = alone::lift_as(bytes, &layout, alone::ALL, if depends { Twin::Is(twin) } else { Twin::Unneeded });
+            let body = body.map_err(|error| wasmtime::Error::msg(error.to_string()))?;
+            lifted.functions.push(LiftedFunction { body, name: format!("form {number}") });
+            if depends {
+                let body = alone::lift_as(bytes, &layout, alone::ALL, Twin::Itself);
+                let body = body.map_err(|error| wasmtime::Error::msg(error.to_string()))?;
+                lifted.twins.push(LiftedFunction { body, name: format!("twin of form {number}") });
+            }
         }
         let instance = self.0.load(&module::alone(&layout, &lifted))?;
         lifted.functions.iter().map(|function| Ok(Code(self.0.function(&instance, &function.name)?))).collect()

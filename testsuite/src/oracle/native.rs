@@ -135,10 +135,10 @@ fn catch_faults() -> std::io::Result<()> {
 /// The signal that Linux sends for a processor exception (arch/x86/kernel/traps.c).
 pub fn signal_of(vector: Vector) -> i32 {
     match vector {
-        Vector::DivideError | Vector::FloatingPoint => libc::SIGFPE,
-        Vector::Breakpoint => libc::SIGTRAP,
+        Vector::DivideError | Vector::FloatingPoint | Vector::SimdFloatingPoint => libc::SIGFPE,
+        Vector::Debug | Vector::Breakpoint => libc::SIGTRAP,
         Vector::InvalidOpcode => libc::SIGILL,
-        Vector::GeneralProtection => libc::SIGSEGV,
+        Vector::Overflow | Vector::GeneralProtection => libc::SIGSEGV,
     }
 }
 
@@ -206,6 +206,8 @@ impl Native {
         };
         registers.read(&mut result.cpu);
         result.cpu.tsc = state.cpu.tsc;
+        result.cpu.observes_flags = state.cpu.observes_flags;
+        result.cpu.update_exact();
         match SIGNAL.load(Ordering::Relaxed) {
             0 if registers.taken != 0 => End::At(TAKEN),
             0 => End::At(CODE + len),

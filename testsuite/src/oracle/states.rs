@@ -2,6 +2,7 @@
 
 use hoist_x86::iced_x86::{EncodingKind, Instruction, InstructionInfoFactory, Mnemonic as M, OpAccess, OpKind, Register};
 use hoist_x86::reg::Reg;
+use hoist_x86::semantics;
 use hoist_x86::state::{CpuState, X87};
 
 use super::values::{EDGES, Kind, Rng};
@@ -22,6 +23,7 @@ pub struct Shape {
     alignment: u64,
     memory_bytes: u64,
     has_memory: bool,
+    depends_on_mxcsr: bool,
     /// Registers, x87's and memory as no state changes them.
     rng: Rng,
     base: State,
@@ -56,6 +58,7 @@ impl Shape {
             alignment: alignment(instr),
             memory_bytes: instr.memory_size().size().max(1) as u64,
             has_memory: (0..instr.op_count()).any(|i| instr.op_kind(i) == OpKind::Memory),
+            depends_on_mxcsr: semantics::depends_on_mxcsr(instr),
             instr: *instr,
             rng,
             base: State { cpu: CpuState::default(), memory },
@@ -103,9 +106,15 @@ impl Shape {
             cpu.set(flag, rng.below(2).into());
         }
         cpu.set(Reg::DF, 0);
+        cpu.mxcsr = CpuState::INITIAL_MXCSR;
+        if self.depends_on_mxcsr && rng.below(3) != 0 {
+            cpu.mxcsr = random_mxcsr(rng);
+        }
+        cpu.observes_flags = cpu.mxcsr != CpuState::INITIAL_MXCSR;
         cpu.int[16] = 64 * rng.below(16);
         cpu.int[17] = 64 * rng.below(16);
         cpu.x87 = random_x87(rng);
+        cpu.update_exact();
     }
 
     /// Makes the operands edge cases: every other one `a`, the rest `b`; further lanes are further edge cases.
@@ -277,6 +286,12 @@ impl Shape {
                 OpKind::Memory => write(address, &cpu.int[0].to_le_bytes()),
                 _ => cpu.int[0] = cpu.int[self.instr.op0_register().full_register().number()],
             },
+            M::Ldmxcsr | M::Vldmxcsr => write(address, &any_mxcsr(rng).to_le_bytes()),
+            M::Fxrstor | M::Fxrstor64 => {
+                write(address + 24, &any_mxcsr(rng).to_le_bytes());
+                // The pointers to the last instruction and operand are not kept.
+                write(address + 6, &[0; 18]);
+            }
             M::Ret => write(stack, &taken),
             M::Jmp | M::Call => match self.instr.op0_kind() {
                 OpKind::Memory => write(address, &taken),
@@ -290,11 +305,24 @@ impl Shape {
     }
 }
 
-/// x87 as programs have it: exceptions masked, any rounding and precision, any registers in use.
+/// Any rounding, DAZ, FTZ and flags; most often all exceptions are masked.
+fn random_mxcsr(rng: &mut Rng) -> u32 {
+    const MASKS: u32 = 0x1f80;
+    let bits = rng.next() as u32 & 0xffff;
+    if rng.below(8) == 0 { bits } else { bits | MASKS }
+}
+
+/// Also with reserved bits.
+fn any_mxcsr(rng: &mut Rng) -> u32 {
+    random_mxcsr(rng) | if rng.below(8) == 0 { 1 << (16 + rng.below(16)) } else { 0 }
+}
+
+/// x87 as programs have it: exceptions masked but now and then, any rounding and precision, any registers in use.
 fn random_x87(rng: &mut Rng) -> X87 {
     const CONTROLS: [u16; 8] = [0x37f, 0x37f, 0x37f, 0x27f, 0x07f, 0x77f, 0xb7f, 0xf7f];
     const CONDITIONS: u16 = 0x4700;
-    X87 {
+    const EXCEPTIONS: u16 = 0x3f;
+    let mut x87 = X87 {
         significand: std::array::from_fn(|_| Kind::Integer.random(rng) | (rng.below(8) != 0) as u64 * (1 << 63)),
         sign_exponent: std::array::from_fn(|_| match rng.below(4) {
             0 => [0, 0x7fff, 0x8000, 0xffff, 1, 0x7ffe][rng.below(6) as usize],
@@ -306,7 +334,15 @@ fn random_x87(rng: &mut Rng) -> X87 {
         status: rng.next() as u16 & CONDITIONS,
         in_use: if rng.below(4) == 0 { rng.next() as u8 } else { 0xff },
         top: rng.below(8) as u8,
+    };
+    if rng.below(8) == 0 {
+        // Some exceptions are not masked, and some pending.
+        x87.set_control(x87.control & !EXCEPTIONS | rng.next() as u16 & EXCEPTIONS);
+        if rng.below(2) == 0 {
+            x87.set_status_word(x87.status_word() | rng.next() as u16 & EXCEPTIONS);
+        }
     }
+    x87
 }
 
 /// How the operands are read, as far as the mnemonic tells.

@@ -53,9 +53,10 @@ pub fn mxcsr_read(cpu: &mut CpuState, _: &mut impl Memory) -> u32 {
     cpu.mxcsr
 }
 
-/// Reserved bits are dropped; the processor raises #GP for them.
-pub fn mxcsr_write(cpu: &mut CpuState, _: &mut impl Memory, value: u32) {
+/// Reserved bits are dropped; the processor raises #GP for them. The new value of [`crate::reg::Reg::EXACT`].
+pub fn mxcsr_write(cpu: &mut CpuState, _: &mut impl Memory, value: u32) -> u32 {
     cpu.mxcsr = value & 0xffff;
+    cpu.wants_exact()
 }
 
 /// MASKMOVDQU: byte `n` of `bytes` to `addr + n` where bit `n` of `mask` is set.
@@ -117,4 +118,9 @@ pub fn shift_lanes(v: u128, counts: u128, control: u32) -> u128 {
             _ => v[n].checked_shr(count(n)).unwrap_or(0),
         }))
     }
+}
+
+/// See [`CpuState::wants_exact`].
+pub fn wants_exact(cpu: &mut CpuState, _: &mut impl Memory) -> u32 {
+    cpu.wants_exact()
 }

@@ -1,8 +1,8 @@
 //! The x87 floating-point unit (SDM vol. 1, chapter 8).
 //!
 //! Arithmetic is in the 80-bit format with precision and rounding control; flags and NaNs are the processor's, so are the
-//! responses to unmasked exceptions as far as registers and status go. Not modelled: the pointers to the last instruction
-//! and operand (stored as zero), and #MF before the next instruction: only FWAIT raises it.
+//! responses to unmasked exceptions. Of these #MF comes before the next instruction that waits, in the interpreter, which does the work while
+//! an exception is not masked ([`crate::reg::Reg::EXACT`]). Not modelled: the pointers to the last instruction and operand (stored as zero).
 
 use core::cmp::Ordering;
 
@@ -389,8 +389,9 @@ pub fn control_read(cpu: &mut CpuState, _: &mut impl Memory) -> u32 {
 }
 
 /// FLDCW.
-pub fn control_write(cpu: &mut CpuState, _: &mut impl Memory, control: u32) {
+pub fn control_write(cpu: &mut CpuState, _: &mut impl Memory, control: u32) -> u32 {
     cpu.x87.set_control(control as u16);
+    cpu.wants_exact()
 }
 
 /// FNSTSW.

@@ -1,13 +1,13 @@
 //! FMA3 (SDM vol. 1, §14.5): VFMADD, VFMSUB, VFNMADD, VFNMSUB, VFMADDSUB, VFMSUBADD in the orders 132, 213 and 231.
 //!
-//! The digits name the operands: `132` is `op1 × op3 + op2`. Rounding by MXCSR is not modelled.
+//! The digits name the operands: `132` is `op1 × op3 + op2`. Here to nearest; [`super::sse_exact`] asks MXCSR.
 
 use iced_x86::{Instruction, Mnemonic as M};
 
 use super::Row;
-use crate::builder::Builder;
+use crate::builder::{Builder, Floats};
 use crate::helper::Helper;
-use crate::helpers::fused::{NEGATE_EVEN, NEGATE_ODD, NEGATE_PRODUCT};
+use crate::helpers::sse::{DOUBLE, NEGATE_EVEN, NEGATE_ODD, NEGATE_PRODUCT, SCALAR};
 use crate::ir::{Shape, Value};
 use crate::vector::parts;
 
@@ -65,11 +65,28 @@ const FORM_132: Form = [0, 2, 1];
 const FORM_213: Form = [1, 0, 2];
 const FORM_231: Form = [1, 2, 0];
 
+/// These rows are the exact ones, too.
+pub fn exact_row(mnemonic: M) -> Option<Row> {
+    row(mnemonic)
+}
+
 fn fuse(b: &mut Builder<'_>, shape: Shape, form: Form, signs: u32, operands: [Value; 3]) -> Value {
-    let helper = if shape == Shape::F32x4 { Helper::FusedF32x4 } else { Helper::FusedF64x2 };
-    let control = b.i32(signs as i32);
+    let (helper, format) = match (b.floats != Floats::Plain, shape) {
+        (true, Shape::F32x4) => (Helper::SseFused, 0),
+        (true, _) => (Helper::SseFused, DOUBLE),
+        (false, Shape::F32x4) => (Helper::FusedF32x4, 0),
+        (false, _) => (Helper::FusedF64x2, 0),
+    };
+    let control = b.i32((signs | format) as i32);
     let [x, y, z] = form.map(|n| operands[n as usize]);
     b.helper(helper, &[x, y, z, control])
+}
+
+/// Before results are written.
+fn finish(b: &mut Builder<'_>) {
+    if b.floats != Floats::Plain {
+        super::sse_exact::finish(b);
+    }
 }
 
 fn packed(b: &mut Builder<'_>, i: &Instruction, shape: Shape, form: Form, signs: u32) {
@@ -79,6 +96,7 @@ fn packed(b: &mut Builder<'_>, i: &Instruction, shape: Shape, form: Form, signs:
         let operands = places.map(|place| b.read_part(place, part));
         results[part as usize] = Some(fuse(b, shape, form, signs, operands));
     }
+    finish(b);
     b.write_results(i, results);
 }
 
@@ -86,7 +104,8 @@ fn packed(b: &mut Builder<'_>, i: &Instruction, shape: Shape, form: Form, signs:
 fn scalar(b: &mut Builder<'_>, i: &Instruction, shape: Shape, form: Form, signs: u32) {
     let places = [b.vector_place(i, 0), b.vector_place(i, 1), b.vector_place(i, 2)];
     let operands = places.map(|place| b.read_part(place, 0));
-    let result = fuse(b, shape, form, signs, operands);
+    let result = fuse(b, shape, form, signs | SCALAR, operands);
+    finish(b);
     let low = b.extract(shape, 0, result);
     let merged = b.replace(shape, 0, operands[0], low);
     b.write_vector(i, 0, merged, None);

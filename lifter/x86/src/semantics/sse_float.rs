@@ -1,7 +1,7 @@
 //! Floating-point arithmetic and comparison, packed and scalar (SDM vol. 1, §10.4.1 and §11.4.1).
 //!
-//! Inline arithmetic rounds to nearest even, with denormals, and raises nothing: another rounding mode, DAZ, FTZ and the
-//! sticky exception flags of MXCSR are not modelled here. What rounds to integers by MXCSR does ask it (ROUNDxx, CVTxx2SI).
+//! These rows round to nearest even, with denormals, and raise nothing, as is right while MXCSR is as at a process's start; else
+//! [`super::sse_exact`] has others.
 
 use iced_x86::{Instruction, Mnemonic as M};
 

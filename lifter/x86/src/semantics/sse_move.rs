@@ -6,7 +6,7 @@ use super::Row;
 use crate::boundary::Vector;
 use crate::builder::Builder;
 use crate::helper::Helper;
-use crate::ir::{BinOp, LoadOp, Shape, StoreOp, UnOp, Value};
+use crate::ir::{BinOp, Exit, LoadOp, Shape, StoreOp, UnOp, Value};
 use crate::reg::Reg;
 use crate::vector::{Place, byte_lanes, imm8, is_mmx, parts, sources};
 
@@ -56,7 +56,8 @@ pub fn row(mnemonic: M) -> Option<Row> {
             let reserved = b.i32(!0xffff);
             let reserved = b.bin(BinOp::I32And, value, reserved);
             b.exception_if(reserved, Vector::GeneralProtection);
-            b.helper(Helper::MxcsrWrite, &[value]);
+            let exact = b.helper(Helper::MxcsrWrite, &[value]);
+            go_on_exactly(b, exact);
         },
         M::Stmxcsr | M::Vstmxcsr => |b, i| {
             let value = b.helper(Helper::MxcsrRead, &[]);
@@ -65,6 +66,19 @@ pub fn row(mnemonic: M) -> Option<Row> {
         },
         _ => return None,
     })
+}
+
+/// After a write of MXCSR; `exact` is the new value of [`Reg::EXACT`]. If plain code can no longer go on, it leaves: the pc that comes back is
+/// none that a caller expects, so that all plain code on the Wasm stack is left, too.
+pub(super) fn go_on_exactly(b: &mut Builder<'_>, exact: Value) {
+    b.set(Reg::EXACT, exact);
+    let right_up_to = b.i32(b.floats as i32);
+    let too_plain = b.bin(BinOp::I32GtU, exact, right_up_to);
+    let (yes, no) = (b.new_block(), b.new_block());
+    b.branch(too_plain, yes, no);
+    b.switch_to(yes);
+    b.exit(Exit::Leave { at: b.next_pc });
+    b.switch_to(no);
 }
 
 /// All bits of operand 1 to operand 0.

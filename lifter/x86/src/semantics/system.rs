@@ -36,19 +36,31 @@ pub fn row(mnemonic: Mnemonic) -> Option<Row> {
         | Prefetcht1 | Prefetcht2 | Prefetchw | Prefetch | Prefetchwt1 | Clflush | Clflushopt | Clwb | Cldemote | Serialize => {
             |_, _| {}
         }
-        // A trap: the guest's handler sees the address after it.
-        Int3 | Int1 => |b, _| b.exit(Exit::Exception { vector: Vector::Breakpoint, at: b.next_pc }),
+        // Traps: the guest's handler sees the address after the instruction.
+        Int3 => |b, _| trap(b, Vector::Breakpoint),
+        Int1 => |b, _| trap(b, Vector::Debug),
+        // Of the gates of Linux a process may use those of INT3 and INTO (which itself is invalid in 64-bit mode), and 80H for 32-bit
+        // system calls, which are not there.
+        Int => |b, i| match i.immediate8() {
+            3 => trap(b, Vector::Breakpoint),
+            4 => trap(b, Vector::Overflow),
+            _ => b.exception(Vector::GeneralProtection),
+        },
         // What CPUID does not announce raises #UD as on such a processor.
         Ud0 | Ud1 | Ud2 | Sysenter | Sysexit | Rdrand | Rdseed | Rdpid | Xsetbv | Vmcall | Monitor | Mwait
         | Monitorx | Mwaitx | Umonitor | Umwait | Tpause | Xbegin | Xend | Xabort | Xtest => {
             |b, _| b.exception(Vector::InvalidOpcode)
         }
         // Privileged, or without a descriptor, port or gate that a process may use.
-        Hlt | Cli | Sti | In | Out | Insb | Insw | Insd | Outsb | Outsw | Outsd | Int | Iret | Iretd | Iretq | Lgdt | Lidt
-        | Lldt | Ltr | Lmsw | Clts | Invd | Wbinvd | Wbnoinvd | Invlpg | Invpcid | Rdmsr | Wrmsr | Rdpmc | Swapgs | Sysret
-        | Sysretq | Sgdt | Sidt | Sldt | Str | Smsw | Lss | Lfs | Lgs => |b, _| b.exception(Vector::GeneralProtection),
+        Hlt | Cli | Sti | In | Out | Insb | Insw | Insd | Outsb | Outsw | Outsd | Iret | Iretd | Iretq | Lgdt | Lidt | Lldt
+        | Ltr | Lmsw | Clts | Invd | Wbinvd | Wbnoinvd | Invlpg | Invpcid | Rdmsr | Wrmsr | Rdpmc | Swapgs | Sysret | Sysretq
+        | Sgdt | Sidt | Sldt | Str | Smsw | Lss | Lfs | Lgs => |b, _| b.exception(Vector::GeneralProtection),
         _ => return None,
     })
+}
+
+fn trap(b: &mut Builder<'_>, vector: Vector) {
+    b.exit(Exit::Exception { vector, at: b.next_pc });
 }
 
 /// SYSCALL: rcx = next address, r11 = RFLAGS (SDM vol. 2, SYSCALL).

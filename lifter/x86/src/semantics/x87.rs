@@ -3,12 +3,14 @@
 use iced_x86::{ConditionCode, Instruction, MemorySize, Mnemonic as M, OpKind};
 
 use super::Row;
+use super::sse_move::go_on_exactly;
 use crate::boundary::Vector;
 use crate::builder::{Builder, Width};
 use crate::helper::Helper;
 use crate::helpers::x87::{Action, Format, POP, QUIET, TO_FLAGS, TRUNCATE};
 use crate::ir::{BinOp, LoadOp, StoreOp, Value};
 use crate::reg::Reg;
+use crate::vector::is_mmx;
 
 pub fn row(mnemonic: M) -> Option<Row> {
     moves(mnemonic)
@@ -222,11 +224,35 @@ fn compare(b: &mut Builder<'_>, i: &Instruction, how: u32) {
 /// ES in the status word: an unmasked exception is pending.
 const PENDING: i32 = 1 << 7;
 
+/// #MF, if an exception that is not masked is pending.
+pub(super) fn raise_pending(b: &mut Builder<'_>) {
+    let status = b.helper(Helper::X87StatusRead, &[]);
+    let summary = b.i32(PENDING);
+    let pending = b.bin(BinOp::I32And, status, summary);
+    b.exception_if(pending, Vector::FloatingPoint);
+}
+
+/// Does an instruction of the x87 first wait for what earlier ones raised (SDM vol. 1, §8.6)? MMX instructions do, too.
+pub(super) fn waits(instr: &Instruction) -> bool {
+    use M::*;
+    match instr.mnemonic() {
+        Fninit | Fnclex | Fnstcw | Fnstsw | Fnstenv | Fnsave | Fneni | Fndisi | Fnsetpm => false,
+        Emms => true,
+        mnemonic => {
+            is_mmx(instr)
+                || moves(mnemonic).or_else(|| arithmetic(mnemonic)).or_else(|| comparisons(mnemonic)).is_some()
+                || matches!(mnemonic, Fldenv | Frstor)
+                || control(mnemonic).is_some()
+        }
+    }
+}
+
 fn control(mnemonic: M) -> Option<Row> {
     Some(match mnemonic {
         M::Fldcw => |b, i| {
             let control = b.read_operand(i, 0, Width::B16);
-            b.helper(Helper::X87ControlWrite, &[control]);
+            let exact = b.helper(Helper::X87ControlWrite, &[control]);
+            go_on_exactly(b, exact);
         },
         M::Fnstcw | M::Fstcw => |b, i| {
             let control = b.helper(Helper::X87ControlRead, &[]);
@@ -236,17 +262,15 @@ fn control(mnemonic: M) -> Option<Row> {
             let status = b.helper(Helper::X87StatusRead, &[]);
             b.write_operand(i, 0, Width::B16, status);
         },
-        M::Fninit | M::Finit => |b, _| execute(b, Action::Initialize),
+        M::Fninit | M::Finit => |b, _| {
+            execute(b, Action::Initialize);
+            let exact = b.helper(Helper::WantsExact, &[]);
+            go_on_exactly(b, exact);
+        },
         M::Fnclex | M::Fclex => |b, _| execute(b, Action::ClearExceptions),
         M::Fdecstp => |b, _| execute(b, Action::DecrementTop),
         M::Fincstp => |b, _| execute(b, Action::IncrementTop),
-        // The one place where a pending exception is raised.
-        M::Wait => |b, _| {
-            let status = b.helper(Helper::X87StatusRead, &[]);
-            let summary = b.i32(PENDING);
-            let pending = b.bin(BinOp::I32And, status, summary);
-            b.exception_if(pending, Vector::FloatingPoint);
-        },
+        M::Wait => |b, _| raise_pending(b),
         M::Fnop | M::Feni | M::Fneni | M::Fdisi | M::Fndisi | M::Fsetpm | M::Fnsetpm | M::Frstpm => |_, _| {},
         _ => return None,
     })
@@ -270,10 +294,12 @@ fn image(b: &mut Builder<'_>, i: &Instruction, helper: Helper) {
     let narrow = matches!(i.memory_size(), MemorySize::FpuEnv14 | MemorySize::FpuState94);
     let addr = address(b, i);
     let wide = b.i32(i32::from(!narrow));
-    b.helper(helper, &[addr, wide]);
+    let exact = b.helper(helper, &[addr, wide]);
+    go_on_exactly(b, exact);
 }
 
-/// Where FXSAVE's image has the XMM registers.
+/// Where FXSAVE's image has MXCSR and the XMM registers.
+const MXCSR_IMAGE: i32 = 24;
 const XMM_IMAGE: i32 = 160;
 
 fn fast_save(b: &mut Builder<'_>, i: &Instruction) {
@@ -287,9 +313,14 @@ fn fast_save(b: &mut Builder<'_>, i: &Instruction) {
 
 fn fast_restore(b: &mut Builder<'_>, i: &Instruction) {
     let addr = address(b, i);
-    b.helper(Helper::X87FastRestore, &[addr]);
+    let mxcsr = b.load_op(LoadOp::I32Load, addr, MXCSR_IMAGE);
+    let reserved = b.i32(!0xffff);
+    let reserved = b.bin(BinOp::I32And, mxcsr, reserved);
+    b.exception_if(reserved, Vector::GeneralProtection);
+    let exact = b.helper(Helper::X87FastRestore, &[addr]);
     for n in 0..16 {
         let value = b.load_op(LoadOp::V128Load, addr, XMM_IMAGE + 16 * i32::from(n));
         b.set(Reg::xmm(n), value);
     }
+    go_on_exactly(b, exact);
 }

@@ -3,6 +3,7 @@
 
 use iced_x86::{Instruction, Mnemonic as M, Register};
 
+use super::sse_move::go_on_exactly;
 use super::Row;
 use crate::boundary::Vector;
 use crate::builder::Builder;
@@ -85,4 +86,6 @@ fn restore(b: &mut Builder<'_>, i: &Instruction) {
             (0..16).for_each(|n| b.set(Reg(first.0 + n), zero));
         });
     }
+    let exact = b.helper(Helper::WantsExact, &[]);
+    go_on_exactly(b, exact);
 }

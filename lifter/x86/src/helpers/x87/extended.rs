@@ -46,7 +46,9 @@ pub fn extended_restore(cpu: &mut CpuState, memory: &mut impl Memory, addr: u32,
     if wanted & X87_STATE != 0 {
         match present & X87_STATE {
             0 => cpu.x87 = X87 { significand: [0; 8], sign_exponent: [0; 8], control: 0x37f, status: 0, in_use: 0, top: 0 },
-            _ => fast_restore(cpu, memory, addr),
+            _ => {
+                fast_restore(cpu, memory, addr);
+            }
         }
     }
     let image = u32::from_le_bytes(memory.load(at(MXCSR))) & MXCSR_MASK;

@@ -39,31 +39,35 @@ fn load_environment(fpu: &mut X87, memory: &mut impl Memory, addr: u32, wide: u3
 }
 
 /// FNSTENV; masks all exceptions. `wide`: the 32-bit format.
-pub fn save_environment(cpu: &mut CpuState, memory: &mut impl Memory, addr: u32, wide: u32) {
+pub fn save_environment(cpu: &mut CpuState, memory: &mut impl Memory, addr: u32, wide: u32) -> u32 {
     store_environment(&cpu.x87, memory, addr, wide);
     cpu.x87.set_control(cpu.x87.control | status::EXCEPTIONS);
+    cpu.wants_exact()
 }
 
 /// FLDENV.
-pub fn restore_environment(cpu: &mut CpuState, memory: &mut impl Memory, addr: u32, wide: u32) {
+pub fn restore_environment(cpu: &mut CpuState, memory: &mut impl Memory, addr: u32, wide: u32) -> u32 {
     load_environment(&mut cpu.x87, memory, addr, wide);
+    cpu.wants_exact()
 }
 
 /// FNSAVE: environment and registers, then as FNINIT.
-pub fn save(cpu: &mut CpuState, memory: &mut impl Memory, addr: u32, wide: u32) {
+pub fn save(cpu: &mut CpuState, memory: &mut impl Memory, addr: u32, wide: u32) -> u32 {
     store_environment(&cpu.x87, memory, addr, wide);
     let registers = addr.wrapping_add(environment_size(wide));
     for i in 0..8 {
         store_extended(memory, registers.wrapping_add(10 * i), cpu.x87.peek(i));
     }
     cpu.x87.initialize();
+    cpu.wants_exact()
 }
 
 /// FRSTOR.
-pub fn restore(cpu: &mut CpuState, memory: &mut impl Memory, addr: u32, wide: u32) {
+pub fn restore(cpu: &mut CpuState, memory: &mut impl Memory, addr: u32, wide: u32) -> u32 {
     load_environment(&mut cpu.x87, memory, addr, wide);
     let registers = addr.wrapping_add(environment_size(wide));
     load_registers(&mut cpu.x87, memory, registers, 10);
+    cpu.wants_exact()
 }
 
 /// The eight registers from an image, used or not; which are in use stays.
@@ -99,8 +103,9 @@ pub fn fast_save(cpu: &mut CpuState, memory: &mut impl Memory, addr: u32) {
     }
 }
 
-/// FXRSTOR but for the XMM registers. Reserved bits of MXCSR are dropped; the processor raises #GP for them.
-pub fn fast_restore(cpu: &mut CpuState, memory: &mut impl Memory, addr: u32) {
+/// FXRSTOR but for the XMM registers. Reserved bits of MXCSR are zero: the row tests them.
+/// The new value of [`crate::reg::Reg::EXACT`].
+pub fn fast_restore(cpu: &mut CpuState, memory: &mut impl Memory, addr: u32) -> u32 {
     let fpu = &mut cpu.x87;
     let [control, status, tags] = [0, 2, 4].map(|at| u16::from_le_bytes(memory.load(addr.wrapping_add(at))));
     fpu.set_control(control);
@@ -108,4 +113,5 @@ pub fn fast_restore(cpu: &mut CpuState, memory: &mut impl Memory, addr: u32) {
     fpu.in_use = tags as u8;
     load_registers(fpu, memory, addr.wrapping_add(REGISTERS), 16);
     cpu.mxcsr = u32::from_le_bytes(memory.load(addr.wrapping_add(MXCSR))) & MXCSR_MASK;
+    cpu.wants_exact()
 }
