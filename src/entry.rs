@@ -63,7 +63,10 @@ pub fn find(rootfs: &RootFs, config: &ImageConfig) -> Result<Entry, EntryError> 
                     return Err(EntryError::Interpreter { path, interpreter: text(interpreter) });
                 }
                 if !head.can_start() {
-                    return Err(EntryError::NotLoadable { path, source: NotLoadable::Damaged("its entry point is in no executable segment") });
+                    return Err(EntryError::NotLoadable {
+                        path,
+                        source: NotLoadable::Damaged("its entry point is in no executable segment"),
+                    });
                 }
                 return Ok(Entry { inode, path });
             }

@@ -37,8 +37,19 @@ fn convention(go: bool) -> Convention {
         return Convention { called: ALL & !status, returned: ALL & !status };
     }
     // Callee-saved registers, the stack pointer, DF and the segment bases hold for everybody.
-    let kept =
-        reg_set([Reg::RSP, Reg::RBX, Reg::RBP, Reg::R12, Reg::R13, Reg::R14, Reg::R15, Reg::FS_BASE, Reg::GS_BASE, Reg::DF, Reg::EXACT]);
+    let kept = reg_set([
+        Reg::RSP,
+        Reg::RBX,
+        Reg::RBP,
+        Reg::R12,
+        Reg::R13,
+        Reg::R14,
+        Reg::R15,
+        Reg::FS_BASE,
+        Reg::GS_BASE,
+        Reg::DF,
+        Reg::EXACT,
+    ]);
     let arguments = reg_set([Reg::RDI, Reg::RSI, Reg::RDX, Reg::RCX, Reg::R8, Reg::R9, Reg::RAX, Reg::R10]);
     let vectors = |n| reg_set((0..n).flat_map(|i| [Reg::xmm(i), Reg::ymm_high(i)]));
     // LLVM returns up to three integers (rcx) and four vectors in registers.

@@ -56,7 +56,14 @@ pub struct ImageOptions {
 
 impl ImageOptions {
     pub fn conversion(&self, reference: Reference, needs_entry: bool) -> Conversion {
-        Conversion { reference, pull: self.source.pull_options(), lift: self.lift, cpu: self.cpu.into(), nans: self.nans, needs_entry }
+        Conversion {
+            reference,
+            pull: self.source.pull_options(),
+            lift: self.lift,
+            cpu: self.cpu.into(),
+            nans: self.nans,
+            needs_entry,
+        }
     }
 }
 

@@ -54,7 +54,8 @@ impl Outcome {
                 (Some(got), Some(want)) if got == want => {}
                 (got, want) => {
                     let _ = writeln!(text, "  file {name}:");
-                    let _ = diff(&mut text, got.map_or(b"(is not there)", |got| got), want.map_or(b"(is not there)", |want| want));
+                    let _ =
+                        diff(&mut text, got.map_or(b"(is not there)", |got| got), want.map_or(b"(is not there)", |want| want));
                 }
             }
         }

@@ -54,7 +54,13 @@ impl Trees {
             }
         }
         let mut trees = Trees { in_local: vec![false; func.insts.len()], root: vec![0; func.insts.len()] };
-        let uses = Uses { count: uses, block: user_block, by: user, in_loop: blocks_in_loops(unit), written_early: written_early(func, &order) };
+        let uses = Uses {
+            count: uses,
+            block: user_block,
+            by: user,
+            in_loop: blocks_in_loops(unit),
+            written_early: written_early(func, &order),
+        };
         for &block in &order {
             for &param in &func.block(block).params {
                 trees.in_local[param.0 as usize] = uses.count[param.0 as usize] > 0;

@@ -181,7 +181,11 @@ impl<'f> Builder<'f> {
 
     pub fn extract(&mut self, shape: Shape, lane: u8, vector: Value) -> Value {
         match *self.func.inst(vector) {
-            Inst::Replace { shape: s, lane: l, value, .. } if s == shape && l == lane && !matches!(s, Shape::I8x16 | Shape::I16x8) => value,
+            Inst::Replace { shape: s, lane: l, value, .. }
+                if s == shape && l == lane && !matches!(s, Shape::I8x16 | Shape::I16x8) =>
+            {
+                value
+            }
             // Another lane of the same shape was replaced: look beneath.
             Inst::Replace { shape: s, lane: l, vector, .. } if s == shape && l != lane => self.extract(shape, lane, vector),
             _ => self.inst(Inst::Extract { shape, lane, vector }),
@@ -369,8 +373,8 @@ impl<'f> Builder<'f> {
 
     /// The full 64-bit effective address, without segment, as LEA computes it (67H truncates to 32 bits).
     pub fn effective_address(&mut self, instr: &Instruction) -> Value {
-        let narrow = matches!(instr.memory_base().size().max(instr.memory_index().size()), 4)
-            || instr.memory_base() == Register::EIP;
+        let narrow =
+            matches!(instr.memory_base().size().max(instr.memory_index().size()), 4) || instr.memory_base() == Register::EIP;
         let mut sum = None;
         match instr.memory_base() {
             Register::None | Register::RIP | Register::EIP => {}

@@ -343,11 +343,7 @@ impl Builder<'_> {
             (Kind::Logic, _) => (res, self.int(width, 0)),
             _ => return None,
         };
-        let (left, right) = if signed {
-            (self.sign_extend(width, left), self.sign_extend(width, right))
-        } else {
-            (left, right)
-        };
+        let (left, right) = if signed { (self.sign_extend(width, left), self.sign_extend(width, right)) } else { (left, right) };
         if matches!(code, C::e) && matches!(self.func.inst(right), crate::ir::Inst::I32(0) | crate::ir::Inst::I64(0)) {
             return Some(self.is_zero(width, left));
         }

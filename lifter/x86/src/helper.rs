@@ -170,11 +170,21 @@ macro_rules! helpers {
 }
 
 macro_rules! rust_type {
-    (I32) => { u32 };
-    (I64) => { u64 };
-    (F32) => { u32 };
-    (F64) => { u64 };
-    (V128) => { u128 };
+    (I32) => {
+        u32
+    };
+    (I64) => {
+        u64
+    };
+    (F32) => {
+        u32
+    };
+    (F64) => {
+        u64
+    };
+    (V128) => {
+        u128
+    };
 }
 macro_rules! invoke {
     (pure, $cpu:ident, $memory:ident, $function:path, $($arg:expr,)*) => { $function($($arg),*) };
@@ -185,15 +195,25 @@ macro_rules! widen {
         $call;
         0
     }};
-    (($result:ident) $call:expr) => { $call as u128 };
+    (($result:ident) $call:expr) => {
+        $call as u128
+    };
 }
 macro_rules! result_type {
-    () => { None };
-    ($ty:ident) => { Some(Type::$ty) };
+    () => {
+        None
+    };
+    ($ty:ident) => {
+        Some(Type::$ty)
+    };
 }
 macro_rules! is_pure {
-    (pure) => { true };
-    (effect) => { false };
+    (pure) => {
+        true
+    };
+    (effect) => {
+        false
+    };
 }
 
 macro_rules! define_helpers {

@@ -52,26 +52,67 @@ pub enum Inst {
     Un(UnOp, Value),
     Bin(BinOp, Value, Value),
     /// `cond != 0 ? yes : no`; `cond` is i32, the others have one type.
-    Select { cond: Value, yes: Value, no: Value },
+    Select {
+        cond: Value,
+        yes: Value,
+        no: Value,
+    },
     /// Lane `lane` of a vector; 8- and 16-bit lanes are zero-extended.
-    Extract { shape: Shape, lane: u8, vector: Value },
+    Extract {
+        shape: Shape,
+        lane: u8,
+        vector: Value,
+    },
     /// `vector` with lane `lane` replaced.
-    Replace { shape: Shape, lane: u8, vector: Value, value: Value },
+    Replace {
+        shape: Shape,
+        lane: u8,
+        vector: Value,
+        value: Value,
+    },
     /// i8x16.shuffle: byte `i` of the result is byte `lanes[i]` of the 32 bytes `a‖b`.
-    Shuffle { a: Value, b: Value, lanes: [u8; 16] },
+    Shuffle {
+        a: Value,
+        b: Value,
+        lanes: [u8; 16],
+    },
     /// v128.bitselect: a bit of `a` where `mask` has a one, else of `b`.
-    Bitselect { a: Value, b: Value, mask: Value },
+    Bitselect {
+        a: Value,
+        b: Value,
+        mask: Value,
+    },
     /// `load op` from `addr + disp` (mod 2³²); `addr` is i32.
-    Load { op: LoadOp, addr: Value, disp: i32 },
-    Store { op: StoreOp, addr: Value, disp: i32, value: Value },
+    Load {
+        op: LoadOp,
+        addr: Value,
+        disp: i32,
+    },
+    Store {
+        op: StoreOp,
+        addr: Value,
+        disp: i32,
+        value: Value,
+    },
     /// memory.copy inside user memory: `len` (i32) bytes from `from` to `to`, both i32 guest addresses, as memmove(3).
-    Copy { to: Value, from: Value, len: Value },
+    Copy {
+        to: Value,
+        from: Value,
+        len: Value,
+    },
     /// memory.fill in user memory: `len` bytes with the low byte of `byte` (i32).
-    Fill { to: Value, byte: Value, len: Value },
+    Fill {
+        to: Value,
+        byte: Value,
+        len: Value,
+    },
     GetReg(Reg),
     SetReg(Reg, Value),
     /// Call of a routine in Rust; the arguments' and the result's types are in [`Helper::signature`]. Unused arguments repeat the first.
-    Helper { helper: Helper, args: [Value; 4] },
+    Helper {
+        helper: Helper,
+        args: [Value; 4],
+    },
     /// The value of another instruction: what an optimisation leaves where it removed one.
     Alias(Value),
     /// Nothing: a removed instruction.
@@ -122,9 +163,17 @@ pub enum Exit {
 pub enum Term {
     Jump(Edge),
     /// To `yes` if `cond` (i32) is not 0.
-    Branch { cond: Value, yes: Edge, no: Edge },
+    Branch {
+        cond: Value,
+        yes: Edge,
+        no: Edge,
+    },
     /// To `targets[index]`, or to `default` when `index` (i32, unsigned) is not below their number.
-    Switch { index: Value, targets: Vec<Edge>, default: Edge },
+    Switch {
+        index: Value,
+        targets: Vec<Edge>,
+        default: Edge,
+    },
     Exit(Exit),
 }
 
@@ -154,9 +203,7 @@ impl Term {
         match self {
             Term::Branch { cond, .. } => f(*cond),
             Term::Switch { index, .. } => f(*index),
-            Term::Exit(
-                Exit::Jump(Target::Value(v)) | Exit::Call { to: Target::Value(v), .. } | Exit::Return(v),
-            ) => f(*v),
+            Term::Exit(Exit::Jump(Target::Value(v)) | Exit::Call { to: Target::Value(v), .. } | Exit::Return(v)) => f(*v),
             Term::Jump(_) | Term::Exit(_) => {}
         }
         for edge in self.edges() {
@@ -169,9 +216,7 @@ impl Term {
         match self {
             Term::Branch { cond, .. } => *cond = f(*cond),
             Term::Switch { index, .. } => *index = f(*index),
-            Term::Exit(
-                Exit::Jump(Target::Value(v)) | Exit::Call { to: Target::Value(v), .. } | Exit::Return(v),
-            ) => *v = f(*v),
+            Term::Exit(Exit::Jump(Target::Value(v)) | Exit::Call { to: Target::Value(v), .. } | Exit::Return(v)) => *v = f(*v),
             Term::Jump(_) | Term::Exit(_) => {}
         }
         for edge in self.edges_mut() {

@@ -97,12 +97,11 @@ impl Reg {
     /// The name that Intel's manual gives it.
     pub fn name(self) -> &'static str {
         const NAMES: [&str; Reg::COUNT] = [
-            "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12",
-            "r13", "r14", "r15", "fs_base", "gs_base", "cf", "pf", "af", "zf", "sf", "of", "df", "exact",
-            "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",
-            "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "ymm0h", "ymm1h", "ymm2h", "ymm3h",
-            "ymm4h", "ymm5h", "ymm6h", "ymm7h", "ymm8h", "ymm9h", "ymm10h", "ymm11h", "ymm12h",
-            "ymm13h", "ymm14h", "ymm15h",
+            "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+            "fs_base", "gs_base", "cf", "pf", "af", "zf", "sf", "of", "df", "exact", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4",
+            "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "ymm0h", "ymm1h",
+            "ymm2h", "ymm3h", "ymm4h", "ymm5h", "ymm6h", "ymm7h", "ymm8h", "ymm9h", "ymm10h", "ymm11h", "ymm12h", "ymm13h",
+            "ymm14h", "ymm15h",
         ];
         NAMES[self.index()]
     }

@@ -147,8 +147,7 @@ fn fused_products_round_once() {
     for (a, b, c) in cases {
         assert_eq!(fma(a, b, c), a.mul_add(b, c).to_bits(), "{a:e} × {b:e} + {c:e}");
     }
-    let single =
-        |a: f32, b: f32, c: f32| sse::fused_f32x4(a.to_bits().into(), b.to_bits().into(), c.to_bits().into(), 0) as u32;
+    let single = |a: f32, b: f32, c: f32| sse::fused_f32x4(a.to_bits().into(), b.to_bits().into(), c.to_bits().into(), 0) as u32;
     for (a, b, c) in [(1.1f32, 1.1, -1.21), (1e-38, 1e-5, 1e-43), (f32::MAX, 1.0, 1e31), (16777217.0, 3.0, 0.5)] {
         assert_eq!(single(a, b, c), a.mul_add(b, c).to_bits(), "{a:e} × {b:e} + {c:e}");
     }

@@ -94,7 +94,8 @@ impl Root {
         let overlay = format!("lowerdir={},upperdir={},workdir={}", lower.display(), path("upper"), path("work"));
         let root = path("root");
         let directories = ["upper", "work", "root"].map(|name| CString::new(path(name)));
-        let device = |&(name, major, minor): &(&str, u32, u32)| Ok((CString::new(format!("/dev/{name}"))?, libc::makedev(major, minor)));
+        let device =
+            |&(name, major, minor): &(&str, u32, u32)| Ok((CString::new(format!("/dev/{name}"))?, libc::makedev(major, minor)));
         let link = |&(name, to): &(&str, &str)| Ok((CString::new(format!("/dev/{name}"))?, CString::new(to)?));
         let mut mounts = vec![
             Mount::new("root", &root, "overlay", &overlay)?,

@@ -47,10 +47,8 @@ pub fn row(mnemonic: Mnemonic) -> Option<Row> {
             _ => b.exception(Vector::GeneralProtection),
         },
         // What CPUID does not announce raises #UD as on such a processor.
-        Ud0 | Ud1 | Ud2 | Sysenter | Sysexit | Rdrand | Rdseed | Rdpid | Xsetbv | Vmcall | Monitor | Mwait
-        | Monitorx | Mwaitx | Umonitor | Umwait | Tpause | Xbegin | Xend | Xabort | Xtest => {
-            |b, _| b.exception(Vector::InvalidOpcode)
-        }
+        Ud0 | Ud1 | Ud2 | Sysenter | Sysexit | Rdrand | Rdseed | Rdpid | Xsetbv | Vmcall | Monitor | Mwait | Monitorx
+        | Mwaitx | Umonitor | Umwait | Tpause | Xbegin | Xend | Xabort | Xtest => |b, _| b.exception(Vector::InvalidOpcode),
         // Privileged, or without a descriptor, port or gate that a process may use.
         Hlt | Cli | Sti | In | Out | Insb | Insw | Insd | Outsb | Outsw | Outsd | Iret | Iretd | Iretq | Lgdt | Lidt | Lldt
         | Ltr | Lmsw | Clts | Invd | Wbinvd | Wbnoinvd | Invlpg | Invpcid | Rdmsr | Wrmsr | Rdpmc | Swapgs | Sysret | Sysretq

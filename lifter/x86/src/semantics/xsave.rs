@@ -3,8 +3,8 @@
 
 use iced_x86::{Instruction, Mnemonic as M, Register};
 
-use super::sse_move::go_on_exactly;
 use super::Row;
+use super::sse_move::go_on_exactly;
 use crate::boundary::Vector;
 use crate::builder::Builder;
 use crate::helper::Helper;
