@@ -4,6 +4,7 @@ mod code;
 mod emit;
 mod flow;
 pub mod layout;
+mod leave;
 mod locals;
 mod lower;
 mod spelling;
