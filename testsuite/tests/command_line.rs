@@ -105,7 +105,8 @@ fn what_is_asked_for_is_printed_to_standard_error() -> Result<()> {
         &["busybox", "true"],
         0,
         "",
-        "hoist: interpreted 0 blocks, 0 instructions; translated 0 blocks\n",
+        "hoist: interpreted 0 blocks, 0 instructions; translated 0 blocks\n\
+         hoist: 0 switches between address spaces, 0 bytes swapped; 0 bytes copied by fork\n",
     )?;
     let trace = subject.run(&["--trace=syscalls"], &["busybox", "cat", "/etc/hosts"])?;
     let lines = text(&trace.stderr);
