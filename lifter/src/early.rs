@@ -9,10 +9,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hoist_x86::ir::{BlockId, Exit, Inst, Target, Term};
-use hoist_x86::reg::Reg;
 
 use crate::graph::components;
-use crate::ssa::{RegSet, reg_set};
+use crate::ssa::{RegSet, reg_set, status_flags};
 use crate::unit::Unit;
 
 /// What is written early.
@@ -30,7 +29,7 @@ impl Early {
     pub fn new(unit: &mut Unit, wanted: impl Fn(&Exit) -> RegSet) -> Early {
         let order = unit.reachable();
         let func = &unit.func;
-        let status = reg_set(Reg::all().filter(|reg| reg.is_status_flag()));
+        let status = status_flags();
         let none = vec![0; func.blocks.len()];
         let mut early = Early { at_end: none.clone(), wanted: none.clone(), in_global: none };
         let cold = cold_exits(unit, &order);

@@ -15,7 +15,7 @@ use hoist_x86::reg::Reg;
 
 use crate::discover::{Function, Program};
 use crate::elf::Elf;
-use crate::ssa::{RegSet, reg_set};
+use crate::ssa::{RegSet, reg_set, status_flags};
 
 const ALL: RegSet = (1 << Reg::COUNT) - 1;
 
@@ -25,10 +25,6 @@ struct Convention {
     called: RegSet,
     /// Read by an unknown caller after the return.
     returned: RegSet,
-}
-
-fn status_flags() -> RegSet {
-    reg_set(Reg::all().filter(|reg| reg.is_status_flag()))
 }
 
 fn convention(go: bool) -> Convention {

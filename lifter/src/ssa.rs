@@ -25,6 +25,11 @@ pub fn reg_set(regs: impl IntoIterator<Item = Reg>) -> RegSet {
     regs.into_iter().fold(0, |set, reg| set | 1 << reg.index())
 }
 
+/// The status flags: CF, PF, AF, ZF, SF, OF.
+pub fn status_flags() -> RegSet {
+    reg_set(Reg::all().filter(|reg| reg.is_status_flag()))
+}
+
 /// Rewrites `unit` so that registers are read only in the entry blocks (or, where clean, at joins) and written only before
 /// exits. `wanted` says which registers an exit must leave in their globals.
 pub fn run(unit: &mut Unit, wanted: impl Fn(&Exit) -> RegSet) {

@@ -89,25 +89,25 @@ fn is_header(flow: &Flow, dominators: &Dominators) -> Vec<bool> {
 }
 
 pub(super) struct Emitter<'a> {
-    pub(super) unit: &'a Unit,
+    unit: &'a Unit,
     pub(super) layout: &'a Layout,
     pub(super) callees: &'a Callees,
     pub(super) flow: &'a Flow,
-    pub(super) dominators: &'a Dominators,
-    pub(super) children: Vec<Vec<u32>>,
-    pub(super) needs_block: Vec<bool>,
-    pub(super) is_header: Vec<bool>,
-    pub(super) trees: &'a Trees,
+    dominators: &'a Dominators,
+    children: Vec<Vec<u32>>,
+    needs_block: Vec<bool>,
+    is_header: Vec<bool>,
+    trees: &'a Trees,
     pub(super) locals: &'a Locals,
     pub(super) code: Code,
     /// How many Wasm blocks, loops and ifs are open.
-    pub(super) depth: u32,
+    depth: u32,
     /// For a node with an open label: the depth just inside its block or loop.
-    pub(super) depth_of: Vec<u32>,
+    depth_of: Vec<u32>,
 }
 
 impl Emitter<'_> {
-    pub(super) fn func(&self) -> &Func {
+    fn func(&self) -> &Func {
         &self.unit.func
     }
 

@@ -58,14 +58,12 @@ impl Emitter<'_> {
                         },
                         None => {
                             self.code.op(Instruction::I32Const(pc as i32));
-                            self.code.op(Instruction::LocalTee(SCRATCH));
-                            self.call_scratch();
+                            self.call_through_map();
                         }
                     },
                     Target::Value(pc) => {
                         self.value(pc);
-                        self.code.op(Instruction::LocalTee(SCRATCH));
-                        self.call_scratch();
+                        self.call_through_map();
                     }
                 }
                 self.go_on_at(node, next);
@@ -109,8 +107,9 @@ impl Emitter<'_> {
         self.code.op(Instruction::I32Eq);
     }
 
-    /// The pc is on the stack and in the scratch local: calls through the code map.
-    fn call_scratch(&mut self) {
+    /// The pc is on the stack: calls what is there.
+    fn call_through_map(&mut self) {
+        self.code.op(Instruction::LocalTee(SCRATCH));
         self.room_for_callee();
         self.slot(SCRATCH);
         self.code.op(Instruction::CallIndirect { type_index: self.layout.guest_type, table_index: self.layout.table });
