@@ -1,12 +1,15 @@
 //! The system calls: each program of `tests/calls` prints what calls gave, on the real kernel and on this one, and the texts must
 //! be the same.
 
+mod native;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use hoist_abi_shim::wasi::{Output, environment, stdio};
 use hoist_abi_shim::{entry, machine};
 use hoist_vfs::{Attrs, Content, InodeId, RootFs};
+use native::leading_a_session;
 
 /// Where the programs work, on this kernel; natively a fresh directory.
 const WORK: &str = "/tmp/work";
@@ -23,7 +26,9 @@ fn compile(name: &str, dir: &Path) -> PathBuf {
 fn natively(program: &Path, work: &Path) -> (String, u32) {
     use std::os::unix::process::{CommandExt, ExitStatusExt};
     std::fs::create_dir(work).expect("a directory to work in");
-    let output = Command::new(program).arg0("/program").current_dir(work).env_clear().output().expect("it runs");
+    let mut native = Command::new(program);
+    native.arg0("/program").current_dir(work).env_clear();
+    let output = leading_a_session(&mut native).output().expect("it runs");
     let code = output.status.code().or_else(|| output.status.signal().map(|signal| 128 + signal));
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     (String::from_utf8_lossy(&output.stdout).into_owned(), code.expect("a status") as u32)

@@ -1,6 +1,8 @@
 //! Whole programs on the kernel as a native program: an image in memory, the interpreter for the processor. The same programs run on the
 //! real kernel first, so that what is expected is what Linux does.
 
+mod native;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -10,6 +12,7 @@ use hoist_abi_shim::{entry, machine};
 use hoist_vfs::{Attrs, Content, InodeId, RootFs};
 use hoist_x86::boundary::code_map;
 use hoist_x86::manifest::{Config, Elf, Manifest, Segment};
+use native::leading_a_session;
 
 /// What a run left behind.
 #[derive(PartialEq, Eq, Debug)]
@@ -81,7 +84,9 @@ fn run_lifted(
 fn same_as_linux(name: &str, flags: &[&str], args: &[&str]) {
     use std::os::unix::process::{CommandExt, ExitStatusExt};
     let path = program(name, flags);
-    let native = Command::new(&path).arg0("/program").args(args).env_clear().output().expect("it runs natively");
+    let mut native = Command::new(&path);
+    native.arg0("/program").args(args).env_clear();
+    let native = leading_a_session(&mut native).output().expect("it runs natively");
     let code = native.status.code().or_else(|| native.status.signal().map(|signal| 128 + signal)).expect("a status");
     let native = Outcome {
         code: code as u32,

@@ -123,6 +123,8 @@ impl Root {
         let none = std::ptr::null();
         // SAFETY: system calls whose strings end in zero bytes, in a process that has one thread.
         unsafe {
+            // As a container's first process, it leads a session.
+            check(libc::setsid())?;
             check(libc::unshare(namespaces))?;
             check(libc::mount(none, c"/".as_ptr(), none, libc::MS_REC | libc::MS_PRIVATE, none.cast()))?;
             check(libc::sethostname(HOSTNAME.as_ptr().cast(), HOSTNAME.len()))?;
@@ -150,5 +152,5 @@ impl Root {
 }
 
 fn check(result: libc::c_int) -> io::Result<()> {
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if result >= 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
