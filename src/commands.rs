@@ -1,20 +1,26 @@
 //! The subcommands, one file each.
 
+pub mod cache;
 pub mod compile;
 pub mod convert;
 pub mod image;
 pub mod inspect;
+pub mod push;
 pub mod run;
 
 use std::error::Error;
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::hints;
+
 /// A command failed: what to say, and the exit status.
 #[derive(Debug)]
 pub struct Failure {
     pub status: u8,
     message: String,
+    /// What the user may do about it.
+    pub hint: Option<String>,
 }
 
 /// Docker's: the failure is hoist's, not the guest's.
@@ -22,7 +28,7 @@ pub const OWN_FAILURE: u8 = 125;
 
 impl Failure {
     pub fn new(status: u8, message: impl Into<String>) -> Failure {
-        Failure { status, message: message.into() }
+        Failure { status, message: message.into(), hint: None }
     }
 }
 
@@ -32,19 +38,21 @@ impl fmt::Display for Failure {
     }
 }
 
-impl<E: Error> From<E> for Failure {
+impl<E: Error + 'static> From<E> for Failure {
     /// The error with its causes, each unless what is said already ends in it.
     fn from(error: E) -> Failure {
         let mut message = error.to_string();
+        let mut hint = hints::of(&error);
         let mut source = error.source();
         while let Some(cause) = source {
             let text = cause.to_string();
             if !message.contains(&text) {
                 message = format!("{message}: {text}");
             }
+            hint = hint.or_else(|| hints::of(cause));
             source = cause.source();
         }
-        Failure { status: OWN_FAILURE, message }
+        Failure { status: OWN_FAILURE, message, hint }
     }
 }
 

@@ -6,6 +6,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use wasmparser::{Parser, Payload};
 
+use crate::units::Bytes;
+
 /// Custom section with the image's config, as it came with the image (JSON).
 pub const CONFIG_SECTION: &str = "hoist.config";
 /// Custom section with an [`Info`] (JSON).
@@ -180,19 +182,5 @@ impl fmt::Display for Row {
             0 => write!(f, " {:>5}", "-"),
             x86 => write!(f, " {:>5.2}", self.wasm as f64 / x86 as f64),
         }
-    }
-}
-
-/// A number of bytes as people read it.
-pub struct Bytes(pub u64);
-
-impl fmt::Display for Bytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
-        if self.0 < 1024 {
-            return write!(f, "{} B", self.0);
-        }
-        let power = (self.0.ilog2() / 10).min(UNITS.len() as u32);
-        write!(f, "{:.1} {}", self.0 as f64 / (1u64 << (10 * power)) as f64, UNITS[power as usize - 1])
     }
 }

@@ -4,10 +4,13 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod artifact;
 mod commands;
+mod component;
 mod elf;
 mod entry;
 mod floats;
+mod hints;
 mod homes;
 mod info;
 mod kernel;
@@ -16,8 +19,10 @@ mod link;
 mod output;
 mod pipeline;
 mod progress;
+mod provenance;
 #[cfg(test)]
 mod testing;
+mod units;
 
 /// Turns container images into WebAssembly components, and runs them.
 #[derive(Parser)]
@@ -33,6 +38,8 @@ enum Command {
     Run(commands::run::Run),
     Inspect(commands::inspect::Inspect),
     Compile(commands::compile::Compile),
+    Push(commands::push::Push),
+    Cache(commands::cache::Cache),
 }
 
 fn main() -> ExitCode {
@@ -50,9 +57,14 @@ fn main() -> ExitCode {
         Command::Run(command) => command.run(),
         Command::Inspect(command) => command.run(),
         Command::Compile(command) => command.run(),
+        Command::Push(command) => command.run(),
+        Command::Cache(command) => command.run(),
     };
     result.unwrap_or_else(|failure| {
         eprintln!("hoist: {failure}");
+        if let Some(hint) = &failure.hint {
+            eprintln!("hint: {hint}");
+        }
         ExitCode::from(failure.status)
     })
 }

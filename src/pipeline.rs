@@ -68,7 +68,7 @@ impl From<Nans> for hoist_lifter::lift::Nans {
 /// Why an image did not become a component.
 #[derive(Debug, thiserror::Error)]
 pub enum ConvertError {
-    #[error(transparent)]
+    #[error("{0}")]
     Pull(#[from] hoist_oci::Error),
     #[error(transparent)]
     Entry(#[from] EntryError),
@@ -178,6 +178,8 @@ fn image_name(reference: &Reference) -> String {
             None => name(path),
         },
         Reference::DockerArchive { file, .. } => name(file),
+        Reference::Dir(dir) => name(dir),
+        Reference::Stdin => "-".into(),
     }
 }
 

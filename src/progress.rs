@@ -3,11 +3,13 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::IsTerminal;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use hoist_oci::{Descriptor, Digest};
+use hoist_oci::{Descriptor, Digest, Pushed};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use crate::units::Bytes;
 
 /// Progress on standard error: bars on a terminal, lines elsewhere.
 pub struct Progress {
@@ -15,6 +17,8 @@ pub struct Progress {
     bars: Option<MultiProgress>,
     quiet: bool,
     layers: Mutex<Vec<(usize, ProgressBar)>>,
+    /// All layers together.
+    whole: Mutex<Option<Whole>>,
     timings: Mutex<Vec<(&'static str, Duration)>>,
 }
 
@@ -22,7 +26,7 @@ impl Progress {
     /// `quiet`: nothing but warnings.
     pub fn new(quiet: bool) -> Progress {
         let bars = (!quiet && std::io::stderr().is_terminal()).then(MultiProgress::new);
-        Progress { bars, quiet, layers: Mutex::default(), timings: Mutex::default() }
+        Progress { bars, quiet, layers: Mutex::default(), whole: Mutex::default(), timings: Mutex::default() }
     }
 
     /// Does a stage of the work, shown and timed.
@@ -89,31 +93,99 @@ impl Progress {
     }
 }
 
+/// The bar of all layers.
+struct Whole {
+    bar: ProgressBar,
+    layers: usize,
+    done: usize,
+}
+
+impl Whole {
+    fn message(&self) -> String {
+        format!("{}/{} layers", self.done, self.layers)
+    }
+}
+
+/// One layer's line, and the line of all of them, with the time that is left.
+const LAYER: &str = "  layer {prefix:>3} {wide_bar} {bytes:>10} / {total_bytes:10}";
+const WHOLE: &str = "  {msg:>9} {wide_bar} {bytes:>10} / {total_bytes:10} {bytes_per_sec:>12}, {eta} left";
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic elsewhere does not make bars wrong.
+    mutex.lock().unwrap_or_else(|poison| poison.into_inner())
+}
+
 impl hoist_oci::Progress for Progress {
-    fn image(&self, manifest_digest: &Digest, layers: usize) {
-        self.line(&format!("{manifest_digest}: {layers} layer{}", if layers == 1 { "" } else { "s" }));
+    fn image(&self, manifest_digest: &Digest, layers: &[Descriptor]) {
+        let bytes = layers.iter().map(|layer| layer.size).sum();
+        let layers = layers.len();
+        self.line(&format!("{manifest_digest}: {layers} layer{}, {}", if layers == 1 { "" } else { "s" }, Bytes(bytes)));
+        if let Some(bars) = &self.bars {
+            let bar = bars.add(ProgressBar::new(bytes).with_style(style(WHOLE)));
+            let whole = Whole { bar, layers, done: 0 };
+            whole.bar.set_message(whole.message());
+            *locked(&self.whole) = Some(whole);
+        }
     }
 
     fn layer_started(&self, layer: usize, descriptor: &Descriptor) {
         if let Some(bars) = &self.bars {
-            let style = ProgressStyle::with_template("  layer {prefix} {wide_bar} {bytes}/{total_bytes}");
-            let bar = bars.add(ProgressBar::new(descriptor.size).with_prefix(layer.to_string()));
-            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-            self.layers.lock().unwrap_or_else(|poison| poison.into_inner()).push((layer, bar));
+            let bar = ProgressBar::new(descriptor.size).with_prefix(layer.to_string()).with_style(style(LAYER));
+            locked(&self.layers).push((layer, bars.add(bar)));
         }
     }
 
     fn layer_bytes(&self, layer: usize, bytes: u64) {
-        let layers = self.layers.lock().unwrap_or_else(|poison| poison.into_inner());
+        let layers = locked(&self.layers);
         if let Some((_, bar)) = layers.iter().find(|(number, _)| *number == layer) {
             bar.set_position(bytes);
+            if let Some(whole) = &*locked(&self.whole) {
+                whole.bar.set_position(layers.iter().map(|(_, bar)| bar.position()).sum());
+            }
         }
     }
 
     fn layer_done(&self, layer: usize) {
-        let layers = self.layers.lock().unwrap_or_else(|poison| poison.into_inner());
+        let layers = locked(&self.layers);
         if let Some((_, bar)) = layers.iter().find(|(number, _)| *number == layer) {
             bar.finish_and_clear();
+        }
+        if let Some(whole) = &mut *locked(&self.whole) {
+            whole.done += 1;
+            whole.bar.set_message(whole.message());
+            if whole.done == whole.layers {
+                whole.bar.finish_and_clear();
+            }
+        }
+    }
+}
+
+impl hoist_oci::push::PushProgress for Progress {
+    fn started(&self, size: u64) {
+        if let Some(bars) = &self.bars {
+            let bar = bars.add(ProgressBar::new(size).with_style(style(WHOLE)).with_message("push"));
+            *locked(&self.whole) = Some(Whole { bar, layers: 1, done: 0 });
+        }
+    }
+
+    fn bytes(&self, bytes: u64) {
+        if let Some(whole) = &*locked(&self.whole) {
+            whole.bar.set_position(bytes);
+        }
+    }
+
+    fn done(&self, how: Pushed) {
+        if let Some(whole) = locked(&self.whole).take() {
+            whole.bar.finish_and_clear();
+        }
+        match how {
+            Pushed::There => self.line("the registry has the component already"),
+            Pushed::Mounted => self.line("the registry took the component from another repository"),
+            Pushed::Sent => {}
         }
     }
 }

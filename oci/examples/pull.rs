@@ -2,13 +2,14 @@
 
 use std::error::Error;
 
-use hoist_oci::{PullOptions, Quiet, Reference};
+use hoist_oci::{PullOptions, Quiet, Reference, RegistryOptions};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let text = std::env::args().nth(1).ok_or("which image?")?;
     let reference: Reference = text.parse()?;
     // Without TLS where there is none: this is for looking, and nothing is run.
-    let options = PullOptions { tls_verify: false, ..PullOptions::default() };
+    let options =
+        PullOptions { registry: RegistryOptions { tls_verify: false, ..RegistryOptions::default() }, ..PullOptions::default() };
     let image = hoist_oci::pull(&reference, &options, &Quiet)?;
     println!("{reference}: manifest {}", image.manifest_digest);
     println!("{:#?}", image.config);

@@ -28,7 +28,12 @@ pub struct DigestError(String);
 impl Digest {
     /// The SHA-256 digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Digest {
-        let mut hasher = Hasher::new(Algorithm::Sha256);
+        Digest::by(Algorithm::Sha256, bytes)
+    }
+
+    /// The digest of `bytes` by an algorithm.
+    pub fn by(algorithm: Algorithm, bytes: &[u8]) -> Digest {
+        let mut hasher = Hasher::new(algorithm);
         hasher.update(bytes);
         hasher.finish()
     }

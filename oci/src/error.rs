@@ -9,6 +9,7 @@ use crate::digest::Digest;
 use crate::layer::LayerError;
 use crate::platform::Platform;
 use crate::reference::ReferenceError;
+use crate::registry::RegistryError;
 
 /// Which part of an image an error is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,8 +48,19 @@ pub enum Error {
     // ---- What the reference names is not there, or not an image for us
     #[error("manifest for {0} not found: manifest unknown")]
     NotFound(String),
-    #[error("pull access denied for {0}, repository does not exist or may require 'docker login'")]
-    AccessDenied(String),
+    #[error("pull access denied for {name}, repository does not exist or may require 'docker login': {source}")]
+    AccessDenied {
+        name: String,
+        /// HTTP's: 401 unknown, 403 not allowed, 404 as some registries say it.
+        status: u16,
+        source: Box<RegistryError>,
+    },
+    #[error("requested access to {name} is denied: {source}")]
+    PushDenied { name: String, source: Box<RegistryError> },
+    #[error("{name}: registries.conf blocks {prefix}")]
+    Blocked { name: String, prefix: String },
+    #[error("{error}; before that, of mirrors: {}", .mirrors.join("; "))]
+    Mirrors { error: Box<Error>, mirrors: Vec<String> },
     #[error("{image} holds more than one image; name one of them: {}", .names.join(", "))]
     WhichImage { image: String, names: Vec<String> },
     #[error("{image} has no image {wanted:?}; it has {}", list(.names))]
@@ -66,6 +78,8 @@ pub enum Error {
     Schema1 { blob: Blob },
     #[error("{blob}: {media_type:?} is not the media type of a root filesystem layer")]
     NotALayer { blob: Blob, media_type: String },
+    #[error("{blob}: a foreign layer ({media_type}), which registries need not have and hoist does not read")]
+    ForeignLayer { blob: Blob, media_type: String },
     #[error("indexes nest more than {0} deep")]
     NestedIndexes(usize),
 
@@ -89,6 +103,8 @@ pub enum Error {
     LayerCount { diff_ids: usize, layers: usize },
     #[error("{blob}: {bytes} bytes are more than the {limit} that hoist takes")]
     TooLong { blob: Blob, bytes: u64, limit: u64 },
+    #[error("{blob}, uncompressed: with it the image has more than the {limit} bytes that hoist takes")]
+    TooBig { blob: Blob, limit: u64 },
     #[error("{path}: {problem}")]
     Archive { path: PathBuf, problem: String },
 
@@ -103,7 +119,7 @@ pub enum Error {
     // ---- Input and output
     #[error("{path}: {source}")]
     File { path: PathBuf, source: io::Error },
-    #[error("{blob}: {source}")]
+    #[error("{blob}: {}", chain(.source))]
     Read { blob: Blob, source: io::Error },
     #[error("cannot write a layer to {dir}: {source}")]
     Spool { dir: PathBuf, source: io::Error },
@@ -111,21 +127,23 @@ pub enum Error {
     // ---- Registry
     #[error(transparent)]
     Auth(#[from] AuthError),
-    #[error("registry {registry}: {}", chain(.source))]
-    Registry {
-        registry: String,
-        #[source]
-        source: Box<oci_client::errors::OciDistributionError>,
-    },
+    #[error("registry {registry}: {source}")]
+    Registry { registry: String, source: Box<RegistryError> },
+    #[error("{path}: {source}")]
+    RegistriesConf { path: PathBuf, source: Box<toml::de::Error> },
     #[error("the registry client did not start: {0}")]
     Client(io::Error),
-    #[error("pull blocks, so it cannot be called from asynchronous code")]
+    #[error("pull and push block, so they cannot be called from asynchronous code")]
     Asynchronous,
 }
 
 impl Error {
     pub(crate) fn json(blob: &Blob, source: serde_json::Error) -> Error {
         Error::Json { blob: blob.clone(), source }
+    }
+
+    pub(crate) fn registry(registry: &str, source: RegistryError) -> Error {
+        Error::Registry { registry: registry.to_owned(), source: Box::new(source) }
     }
 
     pub(crate) fn file(path: impl Into<PathBuf>, source: io::Error) -> Error {
@@ -150,7 +168,7 @@ fn got(expected: u64, actual: u64) -> String {
 }
 
 /// An error with its causes: the client's own message often says only which URL it was.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -5,30 +5,80 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use hoist_vfs::Content;
 
-use crate::Progress;
+use crate::cache::{BlobCache, Lookup, Pending};
 use crate::digest::{Digest, Hasher};
 use crate::error::{Blob, Error};
 use crate::manifest::Descriptor;
 use crate::source::Source;
+use crate::{Limits, Progress, PullOptions};
 
-/// The most bytes of a manifest, an index or a config. Registries refuse manifests above 4 MiB.
-pub(crate) const DOCUMENT_LIMIT: u64 = 8 << 20;
+/// How often the cache is asked for a blob, which may be damaged there and brought anew by another process.
+const CACHE_TRIES: usize = 2;
 
-/// A document (manifest, index or config), verified.
-pub(crate) fn document(source: &dyn Source, blob: &Blob, descriptor: &Descriptor) -> Result<Vec<u8>, Error> {
-    let (bytes, limit) = (descriptor.size, DOCUMENT_LIMIT);
-    if bytes > limit {
-        let blob = blob.clone();
-        return Err(Error::TooLong { blob, bytes, limit });
+/// Where blobs come from: a source, and for a registry the cache before it.
+pub(crate) struct Fetcher<'a> {
+    pub(crate) source: &'a dyn Source,
+    cache: Option<&'a BlobCache>,
+    limits: &'a Limits,
+    /// Bytes of all layers so far, uncompressed.
+    uncompressed: AtomicU64,
+}
+
+impl<'a> Fetcher<'a> {
+    pub(crate) fn new(source: &'a dyn Source, options: &'a PullOptions) -> Fetcher<'a> {
+        let cache = options.cache.as_ref().filter(|_| source.is_remote());
+        Fetcher { source, cache, limits: &options.limits, uncompressed: AtomicU64::new(0) }
     }
-    let mut stream = Verified::new(source.open(blob, descriptor)?, descriptor, &|_| {});
-    let mut document = Vec::new();
-    let result = stream.read_to_end(&mut document);
-    stream.finish(blob)?;
-    result.map(|_| document).map_err(|source| read_error(blob, source))
+
+    /// A document (manifest, index or config), verified.
+    pub(crate) fn document(&self, blob: &Blob, descriptor: &Descriptor) -> Result<Vec<u8>, Error> {
+        let (bytes, limit) = (descriptor.size, self.limits.document);
+        if bytes > limit {
+            let blob = blob.clone();
+            return Err(Error::TooLong { blob, bytes, limit });
+        }
+        self.verified(blob, descriptor, &|_| {}, |stream| {
+            let mut document = Vec::new();
+            let result = stream.read_to_end(&mut document);
+            result.map(|_| document).map_err(|source| read_error(blob, source))
+        })
+    }
+
+    /// Gives a blob's bytes to `take`, checks them, and keeps them in the cache if they were right. What is wrong with the
+    /// bytes counts before what `take` made of them. If the cache's own are wrong, the source is asked.
+    fn verified<T>(
+        &self,
+        blob: &Blob,
+        descriptor: &Descriptor,
+        on_bytes: &dyn Fn(u64),
+        mut take: impl FnMut(&mut Verified<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut pending = None;
+        for cache in self.cache.into_iter().cycle().take(CACHE_TRIES) {
+            match cache.look_up(&descriptor.digest) {
+                Lookup::Hit(file) => {
+                    let mut stream = Verified::new(Box::new(file), descriptor, on_bytes, None);
+                    let taken = take(&mut stream);
+                    if stream.finish(blob).is_ok() {
+                        return taken;
+                    }
+                    cache.discard(&descriptor.digest);
+                }
+                Lookup::Miss(miss) => {
+                    pending = miss;
+                    break;
+                }
+            }
+        }
+        let mut stream = Verified::new(self.source.open(blob, descriptor)?, descriptor, on_bytes, pending);
+        let taken = take(&mut stream);
+        stream.finish(blob)?;
+        taken
+    }
 }
 
 /// What a layer is to be, and where it goes.
@@ -38,8 +88,6 @@ pub(crate) struct LayerJob<'a> {
     pub(crate) descriptor: &'a Descriptor,
     pub(crate) diff_id: &'a Digest,
     pub(crate) spool_dir: &'a Path,
-    /// The most bytes uncompressed.
-    pub(crate) limit: u64,
 }
 
 impl LayerJob<'_> {
@@ -52,14 +100,12 @@ impl LayerJob<'_> {
     ///
     /// # Errors
     /// A wrong digest is reported before what it made of the decompression.
-    pub(crate) fn fetch(&self, source: &dyn Source, progress: &dyn Progress) -> Result<Content, Error> {
+    pub(crate) fn fetch(&self, fetcher: &Fetcher<'_>, progress: &dyn Progress) -> Result<Content, Error> {
         let blob = self.blob();
         progress.layer_started(self.number, self.descriptor);
         let on_bytes = |bytes| progress.layer_bytes(self.number, bytes);
-        let mut stream = Verified::new(source.open(&blob, self.descriptor)?, self.descriptor, &on_bytes);
-        let spooled = self.uncompress(&blob, &mut stream);
-        stream.finish(&blob)?;
-        let (content, actual) = spooled?;
+        let uncompress = |stream: &mut Verified<'_>| self.uncompress(&blob, stream, fetcher);
+        let (content, actual) = fetcher.verified(&blob, self.descriptor, &on_bytes, uncompress)?;
         let expected = self.diff_id.clone();
         if actual != expected {
             return Err(Error::DiffId { blob, expected, actual });
@@ -69,7 +115,7 @@ impl LayerJob<'_> {
     }
 
     /// The uncompressed stream, spooled, and its digest.
-    fn uncompress(&self, blob: &Blob, stream: &mut Verified<'_>) -> Result<(Content, Digest), Error> {
+    fn uncompress(&self, blob: &Blob, stream: &mut Verified<'_>, fetcher: &Fetcher<'_>) -> Result<(Content, Digest), Error> {
         let spool_error = |source| Error::Spool { dir: self.spool_dir.to_owned(), source };
         let mut file = tempfile::tempfile_in(self.spool_dir).map_err(spool_error)?;
         let mut hasher = Hasher::new(self.diff_id.algorithm());
@@ -92,9 +138,10 @@ impl LayerJob<'_> {
                 }
             };
             written += count as u64;
-            if written > self.limit {
-                let (blob, bytes, limit) = (blob.clone(), written, self.limit);
-                return Err(Error::TooLong { blob, bytes, limit });
+            let limit = fetcher.limits.bytes;
+            if fetcher.uncompressed.fetch_add(count as u64, Ordering::Relaxed) + count as u64 > limit {
+                let blob = blob.clone();
+                return Err(Error::TooBig { blob, limit });
             }
             hasher.update(&buffer[..count]);
             file.write_all(&buffer[..count]).map_err(spool_error)?;
@@ -130,11 +177,19 @@ struct Verified<'a> {
     /// The source's own failure, which decoders tend to hide behind theirs.
     failure: Option<io::Error>,
     on_bytes: &'a dyn Fn(u64),
+    /// Where the bytes are kept.
+    pending: Option<Pending>,
 }
 
 impl<'a> Verified<'a> {
-    fn new(inner: Box<dyn Read + 'a>, descriptor: &'a Descriptor, on_bytes: &'a dyn Fn(u64)) -> Self {
-        Verified { inner, descriptor, hasher: Hasher::new(descriptor.digest.algorithm()), read: 0, failure: None, on_bytes }
+    fn new(
+        inner: Box<dyn Read + 'a>,
+        descriptor: &'a Descriptor,
+        on_bytes: &'a dyn Fn(u64),
+        pending: Option<Pending>,
+    ) -> Verified<'a> {
+        let hasher = Hasher::new(descriptor.digest.algorithm());
+        Verified { inner, descriptor, hasher, read: 0, failure: None, on_bytes, pending }
     }
 
     /// Reads what the decoder left, and checks size and digest.
@@ -150,10 +205,13 @@ impl<'a> Verified<'a> {
             return Err(Error::Size { blob, expected, actual });
         }
         let (expected, actual) = (self.descriptor.digest.clone(), self.hasher.finish());
-        match expected == actual {
-            true => Ok(()),
-            false => Err(Error::Digest { blob, expected, actual }),
+        if expected != actual {
+            return Err(Error::Digest { blob, expected, actual });
         }
+        if let Some(pending) = self.pending {
+            pending.finish();
+        }
+        Ok(())
     }
 }
 
@@ -168,6 +226,9 @@ impl Read for Verified<'_> {
         match self.inner.read(&mut buffer[..count]) {
             Ok(count) => {
                 self.hasher.update(&buffer[..count]);
+                if let Some(pending) = &mut self.pending {
+                    pending.write(&buffer[..count]);
+                }
                 self.read += count as u64;
                 (self.on_bytes)(self.read.min(self.descriptor.size));
                 Ok(count)

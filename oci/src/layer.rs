@@ -42,6 +42,13 @@ pub enum LayerError {
     },
 }
 
+impl LayerError {
+    /// Whether the layer has more entries than is allowed.
+    pub fn is_too_many(&self) -> bool {
+        matches!(self, LayerError::Tar(TarError::TooMany { .. }))
+    }
+}
+
 /// What is wrong with an entry.
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {

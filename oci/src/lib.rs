@@ -8,9 +8,12 @@
 //! | [`source`] | OCI layout, archives, registry: manifests and blobs, not verified yet |
 //! | [`manifest`], [`platform`] | which image; which layers |
 //! | [`config`] | how to run it |
+//! | `registry`, `auth`, `mirrors` | HTTP, who asks, whom |
+//! | [`cache`] | blobs that were fetched once |
 //! | `fetch` | size and digest of everything; gzip and zstd; spooling |
 //! | [`tarball`] | the entries of a tar archive |
 //! | [`layer`] | their effect on a [`RootFs`] |
+//! | [`mod@push`] | the other way: an artifact and what refers to it |
 //!
 //! Invariants: no byte of an image is interpreted before its digest is right, uncompressing apart; no path
 //! of an image is ever a path of this machine; no input makes this crate panic.
@@ -24,29 +27,37 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use hoist_vfs::{Content, RootFs};
 
 mod auth;
+pub mod cache;
 pub mod config;
 pub mod digest;
 mod error;
 mod fetch;
 pub mod layer;
 pub mod manifest;
+mod mirrors;
 pub mod platform;
+pub mod push;
 pub mod reference;
+mod registry;
 pub mod source;
 pub mod tarball;
 
-pub use auth::AuthError;
+pub use auth::{AuthError, Credentials};
+pub use cache::BlobCache;
 pub use config::{Healthcheck, ImageConfig};
 pub use digest::Digest;
 pub use error::{Blob, Error};
 pub use manifest::Descriptor;
+pub use mirrors::Mirror;
 pub use platform::Platform;
 pub use reference::Reference;
+pub use registry::upload::Pushed;
+pub use registry::{RegistryError, RegistryOptions};
 pub use tarball::Limits;
 
-use fetch::LayerJob;
+use fetch::{Fetcher, LayerJob};
 use manifest::{Document, Manifest};
-use source::{Source, Start};
+use source::Start;
 
 /// An image, all of it.
 #[derive(Clone, Debug)]
@@ -82,10 +93,9 @@ pub struct LayerInfo {
 pub struct PullOptions {
     /// Which image of an index; the platform an image must be for.
     pub platform: Platform,
-    /// False: take any certificate, and plain HTTP where there is no TLS.
-    pub tls_verify: bool,
-    /// Credentials; without it, the files that docker and podman use are looked at.
-    pub authfile: Option<PathBuf>,
+    pub registry: RegistryOptions,
+    /// Where blobs from registries are kept for the next time.
+    pub cache: Option<BlobCache>,
     /// Where layers are spooled; the system's temporary directory if it is not given.
     pub spool_dir: Option<PathBuf>,
     /// Layers fetched at a time.
@@ -98,8 +108,8 @@ impl Default for PullOptions {
     fn default() -> PullOptions {
         PullOptions {
             platform: Platform::default(),
-            tls_verify: true,
-            authfile: None,
+            registry: RegistryOptions::default(),
+            cache: None,
             spool_dir: None,
             parallel: 3,
             limits: Limits::default(),
@@ -116,7 +126,7 @@ impl PullOptions {
 /// Hears how a pull goes on. Layers are counted from one and come from several threads at once.
 pub trait Progress: Sync {
     /// The image is known; its layers are next.
-    fn image(&self, _manifest_digest: &Digest, _layers: usize) {}
+    fn image(&self, _manifest_digest: &Digest, _layers: &[Descriptor]) {}
     fn layer_started(&self, _layer: usize, _descriptor: &Descriptor) {}
     /// Bytes fetched so far, of the descriptor's size.
     fn layer_bytes(&self, _layer: usize, _bytes: u64) {}
@@ -136,19 +146,19 @@ impl Progress for Quiet {}
 /// [`Error`], which says what of the image it is about.
 pub fn pull(reference: &Reference, options: &PullOptions, progress: &dyn Progress) -> Result<Image, Error> {
     let source = source::open(reference, options)?;
-    let source = source.as_ref();
-    let chosen = choose(source, &options.platform)?;
+    let fetcher = Fetcher::new(source.as_ref(), options);
+    let chosen = choose(&fetcher, &options.platform)?;
     let manifest = &chosen.manifest;
 
     let config_blob = Blob::Config(manifest.config.digest.clone());
-    let config_json = fetch::document(source, &config_blob, &manifest.config)?;
+    let config_json = fetcher.document(&config_blob, &manifest.config)?;
     let config = ImageConfig::parse(&config_blob, &config_json)?;
     check(manifest, &config, &options.platform)?;
 
-    progress.image(&chosen.digest, manifest.layers.len());
+    progress.image(&chosen.digest, &manifest.layers);
     let spool_dir = options.spool_dir();
-    let jobs = jobs(manifest, &config, &spool_dir, options);
-    let contents = fetch_layers(source, &jobs, options.parallel, progress)?;
+    let jobs = jobs(manifest, &config, &spool_dir);
+    let contents = fetch_layers(&fetcher, &jobs, options.parallel, progress)?;
     let mut rootfs = RootFs::new();
     for (job, content) in jobs.iter().zip(&contents) {
         let applied = layer::apply(&mut rootfs, content, &options.limits, &spool_dir);
@@ -177,7 +187,7 @@ pub fn pull(reference: &Reference, options: &PullOptions, progress: &dyn Progres
 /// As [`pull`].
 pub fn resolve(reference: &Reference, options: &PullOptions) -> Result<Digest, Error> {
     let source = source::open(reference, options)?;
-    Ok(choose(source.as_ref(), &options.platform)?.digest)
+    Ok(choose(&Fetcher::new(source.as_ref(), options), &options.platform)?.digest)
 }
 
 /// An index may lead to an index; no further than this.
@@ -190,13 +200,13 @@ struct Chosen {
 }
 
 /// From where the reference leads to the manifest of the platform.
-fn choose(source: &dyn Source, platform: &Platform) -> Result<Chosen, Error> {
+fn choose(fetcher: &Fetcher<'_>, platform: &Platform) -> Result<Chosen, Error> {
     let document = |descriptor: &Descriptor| {
         let blob = Blob::Manifest(Some(descriptor.digest.clone()));
-        let bytes = fetch::document(source, &blob, descriptor)?;
+        let bytes = fetcher.document(&blob, descriptor)?;
         Ok::<_, Error>((Document::parse(&blob, &bytes)?, descriptor.digest.clone()))
     };
-    let (mut current, mut digest) = match source.start()? {
+    let (mut current, mut digest) = match fetcher.source.start()? {
         Start::Descriptor(descriptor) => document(&descriptor)?,
         Start::Document(bytes) => (Document::parse(&Blob::Manifest(None), &bytes)?, Digest::of(&bytes)),
     };
@@ -218,11 +228,13 @@ fn choose(source: &dyn Source, platform: &Platform) -> Result<Chosen, Error> {
 /// Checks what must hold before layers are fetched.
 fn check(manifest: &Manifest, config: &ImageConfig, wanted: &Platform) -> Result<(), Error> {
     for (layer, number) in manifest.layers.iter().zip(1..) {
-        if !manifest::is_layer(&layer.media_type) {
-            return Err(Error::NotALayer {
-                blob: Blob::Layer { number, digest: layer.digest.clone() },
-                media_type: layer.media_type.clone(),
-            });
+        let blob = || Blob::Layer { number, digest: layer.digest.clone() };
+        let media_type = &layer.media_type;
+        if manifest::is_foreign(media_type) {
+            return Err(Error::ForeignLayer { blob: blob(), media_type: media_type.clone() });
+        }
+        if !manifest::is_layer(media_type) {
+            return Err(Error::NotALayer { blob: blob(), media_type: media_type.clone() });
         }
     }
     let found = config.platform();
@@ -237,16 +249,16 @@ fn check(manifest: &Manifest, config: &ImageConfig, wanted: &Platform) -> Result
     }
 }
 
-fn jobs<'a>(manifest: &'a Manifest, config: &'a ImageConfig, spool_dir: &'a Path, options: &PullOptions) -> Vec<LayerJob<'a>> {
+fn jobs<'a>(manifest: &'a Manifest, config: &'a ImageConfig, spool_dir: &'a Path) -> Vec<LayerJob<'a>> {
     let layers = manifest.layers.iter().zip(&config.diff_ids).zip(1..);
-    let job = |((descriptor, diff_id), number)| LayerJob { number, descriptor, diff_id, spool_dir, limit: options.limits.bytes };
+    let job = |((descriptor, diff_id), number)| LayerJob { number, descriptor, diff_id, spool_dir };
     layers.map(job).collect()
 }
 
 /// Fetches the layers, a few at a time, and gives them in their order. Of several errors, the lowest
 /// layer's counts, so that the same image gives the same message.
 fn fetch_layers(
-    source: &dyn Source,
+    fetcher: &Fetcher<'_>,
     jobs: &[LayerJob<'_>],
     parallel: usize,
     progress: &dyn Progress,
@@ -257,7 +269,7 @@ fn fetch_layers(
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(job) = jobs.get(index) else { return };
-            let result = job.fetch(source, progress);
+            let result = job.fetch(fetcher, progress);
             if result.is_err() {
                 // No further layer is begun; those under way end by themselves.
                 next.store(jobs.len(), Ordering::Relaxed);

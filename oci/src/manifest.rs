@@ -37,6 +37,9 @@ pub struct Descriptor {
     pub platform: Option<Platform>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub annotations: Option<BTreeMap<String, String>>,
+    /// Where else than in the registry the blob is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub urls: Option<Vec<String>>,
 }
 
 impl Descriptor {
@@ -136,18 +139,19 @@ impl Index {
 /// True if a media type is a root filesystem layer's, whatever compresses it: layer.md and docker's
 /// image-spec v2. The bytes say how it is compressed, as producers get the suffix wrong.
 pub fn is_layer(media_type: &str) -> bool {
-    const BASES: [&str; 5] = [
-        "application/vnd.oci.image.layer.v1.tar",
-        "application/vnd.oci.image.layer.nondistributable.v1.tar",
-        DOCKER_LAYER,
-        "application/vnd.docker.image.rootfs.foreign.diff.tar",
-        "application/x-tar",
-    ];
+    const BASES: [&str; 3] = ["application/vnd.oci.image.layer.v1.tar", DOCKER_LAYER, "application/x-tar"];
     const SUFFIXES: [&str; 5] = ["", "+gzip", "+zstd", ".gzip", ".zstd"];
     BASES.iter().any(|base| {
         let suffix = media_type.strip_prefix(base);
         suffix.is_some_and(|suffix| SUFFIXES.contains(&suffix))
     })
+}
+
+/// True if a media type says that registries need not have the layer: image-spec layer.md, "Non-Distributable Layers".
+pub fn is_foreign(media_type: &str) -> bool {
+    const BASES: [&str; 2] =
+        ["application/vnd.oci.image.layer.nondistributable.v1.tar", "application/vnd.docker.image.rootfs.foreign.diff.tar"];
+    BASES.iter().any(|base| media_type.starts_with(base))
 }
 
 #[cfg(test)]
@@ -161,6 +165,7 @@ mod tests {
             size: 1,
             platform: platform.parse().ok(),
             annotations: None,
+            urls: None,
         };
         Index { manifests: platforms.iter().map(descriptor).collect() }
     }

@@ -15,6 +15,10 @@ pub enum Reference {
     OciArchive { file: PathBuf, tag: Option<String> },
     /// `docker-archive:FILE[:NAME]` or `docker-archive:FILE:@INDEX`: what `docker save` writes.
     DockerArchive { file: PathBuf, select: Option<ArchiveImage> },
+    /// `dir:DIR`: what skopeo writes with that transport, manifest and blobs as the registry had them.
+    Dir(PathBuf),
+    /// `-`: an archive of either kind from standard input.
+    Stdin,
 }
 
 /// Which of the images in a docker archive.
@@ -41,7 +45,9 @@ pub enum ReferenceError {
     HexadecimalName(String),
     #[error("invalid reference format: {0}")]
     Part(String),
-    #[error("unsupported transport {0:?}: hoist reads docker://, oci:, oci-archive: and docker-archive:")]
+    #[error(
+        "unsupported transport {0:?}: hoist reads docker://, oci:, oci-archive:, docker-archive:, dir: and - (an archive from standard input)"
+    )]
     Transport(String),
     #[error("{0}: needs a path after the colon")]
     NoPath(&'static str),
@@ -54,6 +60,9 @@ impl FromStr for Reference {
     type Err = ReferenceError;
 
     fn from_str(text: &str) -> Result<Reference, ReferenceError> {
+        if text == "-" {
+            return Ok(Reference::Stdin);
+        }
         if let Some(name) = text.strip_prefix("docker://") {
             return name.parse().map(Reference::Registry);
         }
@@ -68,7 +77,9 @@ impl FromStr for Reference {
                 let select = select.as_deref().map(archive_image).transpose()?;
                 Ok(Reference::DockerArchive { file, select })
             }
-            // `dir:latest` could be an image of that name, `dir:/path` could not.
+            "dir" if rest.is_empty() => Err(ReferenceError::NoPath("dir")),
+            "dir" => Ok(Reference::Dir(rest.into())),
+            // `tar:latest` could be an image of that name, `tar:/path` could not.
             other if rest.starts_with('/') || OTHER_TRANSPORTS.contains(&other) => {
                 Err(ReferenceError::Transport(other.to_owned()))
             }
@@ -161,6 +172,8 @@ impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (transport, path, name) = match self {
             Reference::Registry(name) => return name.fmt(f),
+            Reference::Stdin => return f.write_str("-"),
+            Reference::Dir(dir) => ("dir", dir, None),
             Reference::OciLayout { dir, tag } => ("oci", dir, tag.clone()),
             Reference::OciArchive { file, tag } => ("oci-archive", file, tag.clone()),
             Reference::DockerArchive { file, select } => {
@@ -195,7 +208,9 @@ mod tests {
             ("localhost/a", "localhost/a:latest"),
             ("localhost:5000/a/b:c", "localhost:5000/a/b:c"),
             ("ghcr.io/a/b", "ghcr.io/a/b:latest"),
-            ("dir:latest", "docker.io/library/dir:latest"),
+            ("dir:latest", "dir:latest"),
+            ("tar:latest", "docker.io/library/tar:latest"),
+            ("-", "-"),
             (&with_digest, &with_digest),
             (&with_both, &format!("docker.io/library/{with_both}")),
             ("oci:dir", "oci:dir"),
@@ -229,7 +244,7 @@ mod tests {
             assert_eq!(error.to_string(), message, "{text}");
         }
         assert!(matches!(HEX.parse::<Reference>(), Err(ReferenceError::HexadecimalName(_))));
-        for text in ["dir:/tmp/x", "docker-daemon:/x", "containers-storage:debian"] {
+        for text in ["tar:/tmp/x", "docker-daemon:/x", "containers-storage:debian"] {
             assert!(matches!(text.parse::<Reference>(), Err(ReferenceError::Transport(_))), "{text}");
         }
     }

@@ -8,10 +8,13 @@ use crate::error::{Blob, Error};
 use crate::manifest::Descriptor;
 use crate::reference::Reference;
 
+mod dir;
 mod docker_archive;
 mod layout;
 mod members;
 mod registry;
+
+use members::Archive;
 
 /// Where a reference leads first.
 pub enum Start {
@@ -35,6 +38,11 @@ pub trait Source: Sync {
     /// # Errors
     /// `Error::MissingBlob`, and what the source's medium has to say.
     fn open(&self, blob: &Blob, descriptor: &Descriptor) -> Result<Box<dyn Read + '_>, Error>;
+
+    /// Whether fetching costs more than reading a file.
+    fn is_remote(&self) -> bool {
+        false
+    }
 }
 
 /// The source a reference names.
@@ -44,11 +52,21 @@ pub trait Source: Sync {
 pub fn open(reference: &Reference, options: &PullOptions) -> Result<Box<dyn Source>, Error> {
     Ok(match reference {
         Reference::Registry(name) => Box::new(registry::Registry::new(name, options)?),
-        Reference::OciLayout { dir, tag } => Box::new(layout::Layout::dir(dir, tag.as_deref())?),
-        Reference::OciArchive { file, tag } => Box::new(layout::Layout::archive(file, tag.as_deref(), options)?),
+        Reference::OciLayout { dir, tag } => Box::new(layout::Layout::dir(dir, tag.as_deref(), options)?),
+        Reference::OciArchive { file, tag } => {
+            Box::new(layout::Layout::archive(Archive::open(file, options)?, tag.as_deref(), options)?)
+        }
         Reference::DockerArchive { file, select } => {
-            let select = select.as_ref();
-            Box::new(docker_archive::DockerArchive::open(file, select, options)?)
+            Box::new(docker_archive::DockerArchive::new(Archive::open(file, options)?, select.as_ref(), options)?)
+        }
+        Reference::Dir(dir) => Box::new(dir::Dir::open(dir, options)?),
+        Reference::Stdin => {
+            let archive = Archive::stdin(options)?;
+            // Newer dockers write both, and mean theirs.
+            match archive.content("manifest.json").is_some() {
+                true => Box::new(docker_archive::DockerArchive::new(archive, None, options)?),
+                false => Box::new(layout::Layout::archive(archive, None, options)?),
+            }
         }
     })
 }

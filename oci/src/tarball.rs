@@ -26,13 +26,15 @@ pub struct Limits {
     pub name: u64,
     /// Bytes of one extended header: all the pax records of an entry, its extended attributes included.
     pub extended_header: u64,
-    /// Bytes of one file, holes included, and of one uncompressed layer.
+    /// Bytes of one file, holes included, and of all layers of an image, uncompressed.
     pub bytes: u64,
+    /// Bytes of a manifest, an index or a config. Registries refuse manifests above 4 MiB.
+    pub document: u64,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { entries: 4_000_000, name: 64 << 10, extended_header: 16 << 20, bytes: 64 << 30 }
+        Limits { entries: 4_000_000, name: 64 << 10, extended_header: 16 << 20, bytes: 16 << 30, document: 8 << 20 }
     }
 }
 

@@ -2,108 +2,16 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader, Read};
-use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::process::Command;
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
 
+use common::registry::{Registry, insecure};
 use common::{INDEX, Layout, Stored, Tar, listing, on, refusal};
 use hoist_oci::digest::Digest;
-use hoist_oci::{Descriptor, Error, Image, Progress, PullOptions, Quiet};
+use hoist_oci::{Descriptor, Error, Progress, PullOptions, Quiet, RegistryOptions};
 use serde_json::json;
-use tempfile::TempDir;
-
-/// A registry of this test's own, on a loopback port; stopped when dropped.
-struct Registry {
-    process: Child,
-    address: String,
-    storage: TempDir,
-}
-
-impl Registry {
-    fn start() -> Registry {
-        Registry::with(|_| String::new())
-    }
-
-    /// With more lines for its configuration, which may name files in the directory they get.
-    fn with(configure: impl FnOnce(&Path) -> String) -> Registry {
-        let storage = tempfile::tempdir().expect("a directory");
-        let more = configure(storage.path());
-        // The port is free now. Nobody is told of it before the registry has it.
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = listener.local_addr().expect("an address").to_string();
-        drop(listener);
-        let config = storage.path().join("config.yml");
-        let root = storage.path().join("root");
-        let text = format!(
-            "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp:\n  addr: '{address}'\n{more}",
-            root.display()
-        );
-        std::fs::write(&config, text).expect("a file");
-        let process = Command::new("docker-registry")
-            .arg("serve")
-            .arg(&config)
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("docker-registry: {error}; install Debian's package docker-registry"));
-        let mut registry = Registry { process, address, storage };
-        registry.wait();
-        registry
-    }
-
-    /// Waits until the registry takes connections.
-    fn wait(&mut self) {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while TcpStream::connect(&self.address).is_err() {
-            let exited = self.process.try_wait().expect("a child of ours");
-            if exited.is_some() || Instant::now() > deadline {
-                let mut message = String::new();
-                if let Some(stderr) = self.process.stderr.take().filter(|_| exited.is_some()) {
-                    let _ = BufReader::new(stderr).read_to_string(&mut message);
-                }
-                panic!("docker-registry did not start: {exited:?} {message}");
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    /// Pushes a layout's only image.
-    fn push(&self, layout: &Layout, name: &str) {
-        self.push_as(layout, name, "--dest-no-creds");
-    }
-
-    fn push_as(&self, layout: &Layout, name: &str, credentials: &str) {
-        let output = Command::new("skopeo")
-            .args(["--insecure-policy", "copy", "--all", "--preserve-digests", "--dest-tls-verify=false", credentials])
-            .arg(format!("oci:{}", layout.path().display()))
-            .arg(format!("docker://{}/{name}", self.address))
-            .output()
-            .unwrap_or_else(|error| panic!("skopeo: {error}; install Debian's package skopeo"));
-        assert!(output.status.success(), "skopeo: {}", String::from_utf8_lossy(&output.stderr));
-    }
-
-    fn pull(&self, name: &str) -> Result<Image, Error> {
-        let options = PullOptions { tls_verify: false, ..PullOptions::default() };
-        hoist_oci::pull(&format!("{}/{name}", self.address).parse()?, &options, &Quiet)
-    }
-
-    /// Where the registry keeps a blob.
-    fn blob(&self, digest: &Digest) -> PathBuf {
-        let hex = digest.hex();
-        let blobs = self.storage.path().join("root/docker/registry/v2/blobs/sha256");
-        blobs.join(&hex[..2]).join(hex).join("data")
-    }
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
 
 fn layer(name: &str) -> Vec<u8> {
     Tar::new().file(name, name).finish()
@@ -114,8 +22,8 @@ fn layer(name: &str) -> Vec<u8> {
 struct Heard(Mutex<Vec<String>>);
 
 impl Progress for Heard {
-    fn image(&self, _: &Digest, layers: usize) {
-        self.0.lock().expect("a lock").push(format!("{layers} layers"));
+    fn image(&self, _: &Digest, layers: &[Descriptor]) {
+        self.0.lock().expect("a lock").push(format!("{} layers", layers.len()));
     }
 
     fn layer_started(&self, layer: usize, descriptor: &Descriptor) {
@@ -149,7 +57,7 @@ fn by_tag_and_by_digest() {
     assert_eq!(by_digest.layers, local.layers);
 
     let heard = Heard::default();
-    let options = PullOptions { tls_verify: false, parallel: 1, ..PullOptions::default() };
+    let options = PullOptions { registry: insecure(), parallel: 1, ..PullOptions::default() };
     let reference = format!("docker://{}/team/app:v1", registry.address).parse().expect("a reference");
     hoist_oci::pull(&reference, &options, &heard).expect("an image");
     let mut expected = vec!["3 layers".to_owned()];
@@ -268,13 +176,17 @@ fn credentials() {
         let authfile = registry.storage.path().join("auth.json");
         let auths = json!({"auths": {&registry.address: {"auth": auth}}});
         std::fs::write(&authfile, auths.to_string()).expect("a file");
-        let options = PullOptions { tls_verify: false, authfile: Some(authfile), ..PullOptions::default() };
+        let options =
+            PullOptions { registry: RegistryOptions { authfile: Some(authfile), ..insecure() }, ..PullOptions::default() };
         hoist_oci::pull(&format!("{}/app", registry.address).parse()?, &options, &Quiet)
     };
     // user:secret, user:wrong
     assert_eq!(listing(&pull("dXNlcjpzZWNyZXQ=").expect("an image").rootfs), ["a \"a\""]);
-    let denied =
-        format!("pull access denied for {}/app, repository does not exist or may require 'docker login'", registry.address);
+    let denied = format!(
+        "pull access denied for {}/app, repository does not exist or may require 'docker login': 401 Unauthorized: \
+         authentication required",
+        registry.address
+    );
     assert_eq!(refusal(pull("dXNlcjp3cm9uZw==")), denied);
     assert_eq!(refusal(pull("")), denied);
 }
@@ -299,7 +211,7 @@ fn nonsense_instead_of_http() {
             let _ = std::io::Write::write_all(&mut &stream, b"220 smtp ready\r\n");
         }
     });
-    let options = PullOptions { tls_verify: false, ..PullOptions::default() };
+    let options = PullOptions { registry: insecure(), ..PullOptions::default() };
     let reference = format!("{address}/app").parse().expect("a reference");
     let message = refusal(hoist_oci::pull(&reference, &options, &Quiet));
     assert!(message.starts_with(&format!("registry {address}: ")), "{message}");

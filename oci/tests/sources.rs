@@ -186,7 +186,7 @@ fn limits_of_size() {
     let mut options = PullOptions::default();
     options.limits.bytes = 1 << 16;
     let result = hoist_oci::pull(&reference, &options, &Quiet);
-    assert!(matches!(result, Err(Error::TooLong { limit: 65536, .. })), "{result:?}");
+    assert!(matches!(result, Err(Error::TooBig { limit: 65536, .. })), "{result:?}");
 }
 
 #[test]

@@ -1,12 +1,16 @@
 //! The options that every command has that takes an image reference.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum};
-use hoist_oci::{Platform, PullOptions, Reference};
+use hoist_oci::{BlobCache, Credentials, Limits, Mirror, Platform, PullOptions, Reference, RegistryOptions};
 use hoist_x86::processor::Level;
 
+use super::cache::BLOBS;
+use super::cache_dir;
 use crate::pipeline::{Conversion, Lift, Nans};
+use crate::units;
 
 /// How an image is found.
 #[derive(Args, Clone, Debug)]
@@ -15,22 +19,99 @@ pub struct Source {
     #[arg(long, default_value_t, value_name = "OS/ARCH")]
     pub platform: Platform,
 
+    /// Ask this one first, for docker.io or for what is named [repeatable]
+    #[arg(long, value_name = "[REGISTRY=]HOST", help_heading = REGISTRY)]
+    pub mirror: Vec<Mirror>,
+
+    #[command(flatten)]
+    pub registry: Registry,
+
+    /// Layers that are fetched at a time
+    #[arg(long, default_value_t = 3, value_name = "NUMBER", help_heading = REGISTRY)]
+    pub parallel: usize,
+
+    /// Neither read nor keep blobs in the cache
+    #[arg(long, help_heading = REGISTRY)]
+    pub no_cache: bool,
+
+    /// The most bytes of all layers, uncompressed
+    #[arg(long, default_value = "16GiB", value_name = "SIZE", value_parser = units::size, help_heading = LIMITS)]
+    pub max_size: u64,
+
+    /// The most files that a layer may have
+    #[arg(long, default_value_t = Limits::default().entries, value_name = "NUMBER", help_heading = LIMITS)]
+    pub max_entries: usize,
+
+    /// The most bytes of a manifest or config
+    #[arg(long, default_value = "8MiB", value_name = "SIZE", value_parser = units::size, help_heading = LIMITS)]
+    pub max_manifest_size: u64,
+}
+
+const REGISTRY: &str = "Registry";
+const LIMITS: &str = "Limits";
+
+/// How a registry is spoken to.
+#[derive(Args, Clone, Debug)]
+pub struct Registry {
     /// Verify certificates; with `false`, plain HTTP will do as well
-    #[arg(long, default_value_t = true, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    #[arg(long, default_value_t = true, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL", help_heading = REGISTRY)]
     pub tls_verify: bool,
 
+    /// Directory with authorities (*.crt) and the client's certificate (*.cert, *.key)
+    #[arg(long, value_name = "DIR", help_heading = REGISTRY)]
+    pub cert_dir: Option<PathBuf>,
+
+    /// Credentials
+    #[arg(long, value_name = "USER:PASSWORD", help_heading = REGISTRY)]
+    pub creds: Option<Credentials>,
+
     /// File with registry credentials
-    #[arg(long, env = "REGISTRY_AUTH_FILE", value_name = "FILE")]
+    #[arg(long, env = "REGISTRY_AUTH_FILE", value_name = "FILE", help_heading = REGISTRY)]
     pub authfile: Option<PathBuf>,
+
+    /// How often a request is repeated that failed in a way that may pass
+    #[arg(long, default_value_t = 3, value_name = "NUMBER", help_heading = REGISTRY)]
+    pub retry: u32,
+
+    /// What is waited before that, unless the registry says how long; each time twice as long
+    #[arg(long, default_value = "1s", value_name = "TIME", value_parser = units::time, help_heading = REGISTRY)]
+    pub retry_delay: Duration,
+
+    /// The longest time without an answer
+    #[arg(long, default_value = "60s", value_name = "TIME", value_parser = units::time, help_heading = REGISTRY)]
+    pub timeout: Duration,
+}
+
+impl Registry {
+    pub fn options(&self) -> RegistryOptions {
+        RegistryOptions {
+            tls_verify: self.tls_verify,
+            cert_dir: self.cert_dir.clone(),
+            credentials: self.creds.clone(),
+            authfile: self.authfile.clone(),
+            retries: self.retry,
+            retry_delay: self.retry_delay,
+            timeout: self.timeout,
+            ..RegistryOptions::default()
+        }
+    }
 }
 
 impl Source {
     pub fn pull_options(&self) -> PullOptions {
+        let cache = cache_dir().filter(|_| !self.no_cache);
         PullOptions {
             platform: self.platform.clone(),
-            tls_verify: self.tls_verify,
-            authfile: self.authfile.clone(),
-            ..PullOptions::default()
+            registry: RegistryOptions { mirrors: self.mirror.clone(), ..self.registry.options() },
+            cache: cache.map(|dir| BlobCache::at(dir.join(BLOBS))),
+            parallel: self.parallel,
+            limits: Limits {
+                entries: self.max_entries,
+                bytes: self.max_size,
+                document: self.max_manifest_size,
+                ..Limits::default()
+            },
+            spool_dir: None,
         }
     }
 }

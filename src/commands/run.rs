@@ -107,6 +107,10 @@ enum Profile {
 
 impl Run {
     pub fn run(self) -> Result<ExitCode, Failure> {
+        if self.image() == "-" {
+            let message = "an archive from standard input is for convert; what runs has standard input itself";
+            return Err(Failure::new(super::OWN_FAILURE, message));
+        }
         if let Some(option) = self.image().strip_prefix('-') {
             return Err(Failure::new(super::OWN_FAILURE, format!("unknown option -{option}; see hoist run --help")));
         }

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
-use std::path::Path;
 
 use hoist_vfs::Content;
 use serde::Deserialize;
@@ -17,7 +16,7 @@ use crate::PullOptions;
 use crate::config::ImageConfig;
 use crate::digest::{Algorithm, Digest, Hasher};
 use crate::error::{Blob, Error};
-use crate::fetch::{DOCUMENT_LIMIT, Decoder};
+use crate::fetch::Decoder;
 use crate::manifest::{DOCKER_CONFIG, DOCKER_LAYER, DOCKER_MANIFEST, Descriptor, Manifest};
 use crate::reference::{ArchiveImage, RegistryReference};
 
@@ -42,14 +41,13 @@ struct Item {
 
 impl DockerArchive {
     /// Reads manifest.json and the config of the image that is meant.
-    pub(super) fn open(path: &Path, select: Option<&ArchiveImage>, options: &PullOptions) -> Result<DockerArchive, Error> {
-        let archive = Archive::open(path, options)?;
-        let text = archive.document("manifest.json", DOCUMENT_LIMIT)?;
+    pub(super) fn new(archive: Archive, select: Option<&ArchiveImage>, options: &PullOptions) -> Result<DockerArchive, Error> {
+        let text = archive.document("manifest.json", options.limits.document)?;
         let items: Vec<Item> =
             serde_json::from_slice(&text).map_err(|error| archive.problem(format!("its manifest.json is malformed: {error}")))?;
         let item = choose(&archive, &items, select)?;
 
-        let config = archive.document(&item.config, DOCUMENT_LIMIT)?;
+        let config = archive.document(&item.config, options.limits.document)?;
         let config_digest = named_digest(&item.config).unwrap_or_else(|| Digest::of(&config));
         let parsed = ImageConfig::parse(&Blob::Config(config_digest.clone()), &config)?;
         let paths = item.layers.as_deref().unwrap_or_default();
@@ -108,7 +106,7 @@ fn choose<'a>(archive: &Archive, items: &'a [Item], select: Option<&ArchiveImage
 }
 
 fn descriptor(media_type: &str, digest: &Digest, size: u64) -> Descriptor {
-    Descriptor { media_type: media_type.to_owned(), digest: digest.clone(), size, platform: None, annotations: None }
+    Descriptor { media_type: media_type.to_owned(), digest: digest.clone(), size, platform: None, annotations: None, urls: None }
 }
 
 /// The digest that a file's name promises: `blobs/sha256/HEX` (docker since 25), `HEX.json` (before).

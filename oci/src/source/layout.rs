@@ -9,7 +9,6 @@ use super::members::{Archive, Dir, Members};
 use super::{Source, Start};
 use crate::PullOptions;
 use crate::error::{Blob, Error};
-use crate::fetch::DOCUMENT_LIMIT;
 use crate::manifest::{CONTAINERD_NAME, Descriptor, Index, REF_NAME};
 
 /// The one layout version there is.
@@ -31,29 +30,29 @@ struct OciLayout {
 }
 
 impl Layout<Dir> {
-    pub(super) fn dir(dir: &Path, tag: Option<&str>) -> Result<Layout<Dir>, Error> {
+    pub(super) fn dir(dir: &Path, tag: Option<&str>, options: &PullOptions) -> Result<Layout<Dir>, Error> {
         // Said before "has no oci-layout" would be.
         std::fs::read_dir(dir).map_err(|source| Error::file(dir, source))?;
-        Layout::new(Dir(dir.to_owned()), tag)
+        Layout::new(Dir(dir.to_owned()), tag, options.limits.document)
     }
 }
 
 impl Layout<Archive> {
-    pub(super) fn archive(file: &Path, tag: Option<&str>, options: &PullOptions) -> Result<Layout<Archive>, Error> {
-        Layout::new(Archive::open(file, options)?, tag)
+    pub(super) fn archive(archive: Archive, tag: Option<&str>, options: &PullOptions) -> Result<Layout<Archive>, Error> {
+        Layout::new(archive, tag, options.limits.document)
     }
 }
 
 impl<M: Members> Layout<M> {
-    fn new(members: M, tag: Option<&str>) -> Result<Layout<M>, Error> {
+    fn new(members: M, tag: Option<&str>, limit: u64) -> Result<Layout<M>, Error> {
         let malformed = |name: &str, error: &dyn std::fmt::Display| members.problem(format!("its {name} is malformed: {error}"));
-        let text = members.document("oci-layout", DOCUMENT_LIMIT)?;
+        let text = members.document("oci-layout", limit)?;
         let layout: OciLayout = serde_json::from_slice(&text).map_err(|error| malformed("oci-layout", &error))?;
         if layout.image_layout_version != VERSION {
             let version = layout.image_layout_version;
             return Err(members.problem(format!("its layout is of version {version}, not {VERSION}")));
         }
-        let index_json = members.document("index.json", DOCUMENT_LIMIT)?;
+        let index_json = members.document("index.json", limit)?;
         let index = serde_json::from_slice(&index_json).map_err(|error| malformed("index.json", &error))?;
         let tag = tag.map(str::to_owned);
         Ok(Layout { members, index, index_json, tag })

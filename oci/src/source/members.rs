@@ -78,9 +78,29 @@ const LINKS_MAX: usize = 8;
 impl Archive {
     /// Reads the archive's headers.
     pub(super) fn open(path: &Path, options: &PullOptions) -> Result<Archive, Error> {
+        let file_error = |source| Error::file(path, source);
+        let file = File::open(path).map_err(file_error)?;
+        let metadata = file.metadata().map_err(file_error)?;
+        if metadata.is_dir() {
+            return Err(file_error(io::ErrorKind::IsADirectory.into()));
+        }
+        let stream = file.try_clone().map_err(file_error)?;
+        match Decoder::new(stream).map_err(file_error)? {
+            Decoder::Plain(_) => Archive::of(path, spooled(file, metadata.len()), options),
+            decoder => Archive::of(path, spool(path, decoder, options)?, options),
+        }
+    }
+
+    /// Takes the archive from standard input.
+    pub(super) fn stdin(options: &PullOptions) -> Result<Archive, Error> {
+        let path = Path::new("standard input");
+        let decoder = Decoder::new(io::stdin().lock()).map_err(|source| Error::file(path, source))?;
+        Archive::of(path, spool(path, decoder, options)?, options)
+    }
+
+    fn of(path: &Path, archive: Content, options: &PullOptions) -> Result<Archive, Error> {
         let file = |source| Error::file(path, source);
         let problem = |problem: String| Error::Archive { path: path.to_owned(), problem };
-        let archive = content(path, options)?;
         let mut members = BTreeMap::new();
         for entry in Entries::new(&archive, &options.limits) {
             let entry = entry.map_err(|error| problem(error.to_string()))?;
@@ -141,30 +161,24 @@ impl Members for Archive {
     }
 }
 
-/// The archive's bytes, uncompressed.
-fn content(path: &Path, options: &PullOptions) -> Result<Content, Error> {
-    let file_error = |source| Error::file(path, source);
-    let file = File::open(path).map_err(file_error)?;
-    let metadata = file.metadata().map_err(file_error)?;
-    if metadata.is_dir() {
-        return Err(file_error(io::ErrorKind::IsADirectory.into()));
-    }
-    let stream = file.try_clone().map_err(file_error)?;
-    let mut decoder = Decoder::new(stream).map_err(file_error)?;
-    if let Decoder::Plain(_) = decoder {
-        return Ok(spooled(file, metadata.len()));
-    }
+/// The bytes of a stream, uncompressed, in a file without a name.
+fn spool(path: &Path, mut decoder: Decoder<'_>, options: &PullOptions) -> Result<Content, Error> {
     let dir = options.spool_dir();
     let spool_error = |source| Error::Spool { dir: dir.clone(), source };
     let mut spool = tempfile::tempfile_in(&dir).map_err(spool_error)?;
     let (mut len, mut buffer) = (0, vec![0; 1 << 17]);
+    let limit = options.limits.bytes;
     loop {
-        let count = decoder.read(&mut buffer).map_err(file_error)?;
+        let count = decoder.read(&mut buffer).map_err(|source| Error::file(path, source))?;
         if count == 0 {
             return Ok(spooled(spool, len));
         }
-        io::Write::write_all(&mut spool, &buffer[..count]).map_err(spool_error)?;
         len += count as u64;
+        if len > limit {
+            let problem = format!("is larger, uncompressed, than the {limit} bytes that hoist takes");
+            return Err(Error::Archive { path: path.to_owned(), problem });
+        }
+        io::Write::write_all(&mut spool, &buffer[..count]).map_err(spool_error)?;
     }
 }
 

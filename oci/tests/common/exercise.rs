@@ -23,7 +23,7 @@ fn repair(block: &mut [u8; 512]) {
 }
 
 fn apply(bytes: Vec<u8>) {
-    let limits = Limits { entries: 1000, name: 8192, extended_header: 1 << 16, bytes: 1 << 20 };
+    let limits = Limits { entries: 1000, name: 8192, extended_header: 1 << 16, bytes: 1 << 20, ..Limits::default() };
     let mut fs = below();
     let result = layer::apply(&mut fs, &Content::bytes(bytes), &limits, &std::env::temp_dir());
     if let Err(error) = result {

@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod registry;
+pub mod server;
+
 use std::io::Write;
 use std::path::Path;
 
