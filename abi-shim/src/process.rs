@@ -39,10 +39,10 @@ pub enum Change {
     Continued,
 }
 
-/// ITIMER_REAL of setitimer(2), and the times of other timers.
+/// A timer's times: of ITIMER_REAL of setitimer(2), and of others. Those of CPU time count that of the process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct RealTimer {
-    /// When it goes off next, on the monotonic clock.
+    /// When it goes off next, on the monotonic clock or in the process's CPU time.
     pub next: Option<Nanos>,
     /// Nanoseconds between the times after that; 0: once.
     pub interval: Nanos,
@@ -85,6 +85,14 @@ pub struct PosixTimer {
     pub overrun: u32,
 }
 
+impl PosixTimer {
+    /// Whether it counts CPU time: CLOCK_PROCESS_CPUTIME_ID, and CLOCK_THREAD_CPUTIME_ID, which is the same here; also as the negative
+    /// numbers that clock_getcpuclockid(3) gives.
+    pub fn counts_cpu_time(&self) -> bool {
+        matches!(self.clock as i32, 2 | 3 | ..0)
+    }
+}
+
 /// One process.
 pub struct Process {
     pub pid: i32,
@@ -122,6 +130,8 @@ pub struct Process {
     pub children_cpu_time: Nanos,
     pub limits: Limits,
     pub timer: RealTimer,
+    /// ITIMER_VIRTUAL and ITIMER_PROF, both in CPU time: what the kernel does for a process is not told apart.
+    pub cpu_timers: [RealTimer; 2],
     /// Those of timer_create(2), by number.
     pub timers: BTreeMap<i32, PosixTimer>,
     /// Its first task's name, when that has ended.
@@ -169,6 +179,7 @@ impl Process {
             children_cpu_time: 0,
             limits: Limits::default(),
             timer: RealTimer::default(),
+            cpu_timers: Default::default(),
             timers: BTreeMap::new(),
             name: Vec::new(),
             exe: None,
@@ -211,6 +222,7 @@ impl Process {
             cpu_time: 0,
             children_cpu_time: 0,
             timer: RealTimer::default(),
+            cpu_timers: Default::default(),
             timers: BTreeMap::new(),
             started: crate::wasi::clock::monotonic(),
             end: None,
@@ -218,9 +230,16 @@ impl Process {
         }
     }
 
-    /// When its first timer goes off.
+    /// When its first timer goes off, of those that real time drives.
     pub fn next_timer(&self) -> Option<Nanos> {
-        self.timers.values().map(|timer| timer.time).chain([self.timer]).filter_map(|timer| timer.next).min()
+        let posix = self.timers.values().filter(|timer| !timer.counts_cpu_time()).map(|timer| timer.time);
+        posix.chain([self.timer]).filter_map(|timer| timer.next).min()
+    }
+
+    /// At which CPU time its first other timer goes off.
+    pub fn next_cpu_timer(&self) -> Option<Nanos> {
+        let posix = self.timers.values().filter(|timer| timer.counts_cpu_time()).map(|timer| timer.time);
+        posix.chain(self.cpu_timers).filter_map(|timer| timer.next).min()
     }
 
     /// What execve(2) changes besides memory and registers.

@@ -1,7 +1,7 @@
 //! Timers of processes: setitimer(2), timer_create(2) (kernel/time of Linux).
 
 use crate::kernel::Kernel;
-use crate::process::{Notify, Process};
+use crate::process::{Notify, PosixTimer, Process};
 use crate::signal::{self, Info, number};
 use crate::wasi;
 
@@ -19,14 +19,17 @@ impl Kernel {
 
     /// Sends the signals of timers whose time has come.
     pub fn run_timers(&mut self) {
-        let Some(next) = self.next_timer else { return };
-        let now = wasi::clock::monotonic();
-        if now < next {
-            return;
-        }
+        let cpu_time = self.process.next_cpu_timer().map(|next| (next, self.cpu_time())).filter(|(next, now)| now >= next);
+        let now = self.next_timer.map(|next| (next, wasi::clock::monotonic())).filter(|(next, now)| now >= next);
         let mut due = Vec::new();
-        for process in self.all_processes_mut() {
-            expire(process, now, &mut due);
+        if let Some((_, now)) = now {
+            self.all_processes_mut().for_each(|process| expire(process, now, &mut due));
+        }
+        if let Some((_, now)) = cpu_time {
+            expire_cpu_timers(&mut self.process, now, &mut due);
+        }
+        if now.is_none() && cpu_time.is_none() {
+            return;
         }
         self.timers_changed();
         for (to, info) in due {
@@ -43,18 +46,34 @@ fn expire(process: &mut Process, now: wasi::Nanos, due: &mut Vec<(To, Info)>) {
         let info = Info { signal: number::SIGALRM, code: Info::SI_KERNEL, ..Info::default() };
         due.push((To::Process(process.pid), info));
     }
-    for (&id, timer) in &mut process.timers {
-        let times = timer.time.expire(now);
-        if times == 0 {
-            continue;
+    for (id, timer) in process.timers.iter_mut().filter(|(_, timer)| !timer.counts_cpu_time()) {
+        expire_posix(process.pid, *id, timer, now, due);
+    }
+}
+
+/// Likewise those of CPU time.
+fn expire_cpu_timers(process: &mut Process, now: wasi::Nanos, due: &mut Vec<(To, Info)>) {
+    for (timer, signal) in process.cpu_timers.iter_mut().zip([number::SIGVTALRM, number::SIGPROF]) {
+        if timer.expire(now) > 0 {
+            due.push((To::Process(process.pid), Info { signal, code: Info::SI_KERNEL, ..Info::default() }));
         }
-        timer.overrun = (times - 1).min(i32::MAX as u64) as u32;
-        let words = [u64::from(id as u32) | u64::from(timer.overrun) << 32, timer.value];
-        let info = |signal| Info { signal, code: Info::SI_TIMER, errno: 0, words };
-        match timer.notify {
-            Notify::Nothing => {}
-            Notify::Process(signal) => due.push((To::Process(process.pid), info(signal))),
-            Notify::Task(signal, tid) => due.push((To::Task(tid), info(signal))),
-        }
+    }
+    for (id, timer) in process.timers.iter_mut().filter(|(_, timer)| timer.counts_cpu_time()) {
+        expire_posix(process.pid, *id, timer, now, due);
+    }
+}
+
+fn expire_posix(pid: i32, id: i32, timer: &mut PosixTimer, now: wasi::Nanos, due: &mut Vec<(To, Info)>) {
+    let times = timer.time.expire(now);
+    if times == 0 {
+        return;
+    }
+    timer.overrun = (times - 1).min(i32::MAX as u64) as u32;
+    let words = [u64::from(id as u32) | u64::from(timer.overrun) << 32, timer.value];
+    let info = |signal| Info { signal, code: Info::SI_TIMER, errno: 0, words };
+    match timer.notify {
+        Notify::Nothing => {}
+        Notify::Process(signal) => due.push((To::Process(pid), info(signal))),
+        Notify::Task(signal, tid) => due.push((To::Task(tid), info(signal))),
     }
 }

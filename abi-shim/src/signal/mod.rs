@@ -31,6 +31,8 @@ pub mod number {
     pub const SIGTTOU: u8 = 22;
     pub const SIGURG: u8 = 23;
     pub const SIGXFSZ: u8 = 25;
+    pub const SIGVTALRM: u8 = 26;
+    pub const SIGPROF: u8 = 27;
     pub const SIGWINCH: u8 = 28;
     /// The first that queues.
     pub const SIGRTMIN: u8 = 32;
@@ -122,6 +124,14 @@ impl Actions {
             let handler = if action.handler == Action::IGNORE { Action::IGNORE } else { Action::DEFAULT };
             *action = Action { handler, ..Action::default() };
         }
+    }
+
+    /// The signals with this handler, or all that have a handler of the program's: `/proc/PID/status`.
+    pub fn with_handler(&self, handler: Option<u64>) -> SignalSet {
+        let own = |its: u64| its != Action::DEFAULT && its != Action::IGNORE;
+        let asked = |action: &Action| handler.map_or(own(action.handler), |handler| action.handler == handler);
+        let signals = self.0.iter().zip(1..).filter(|(action, _)| asked(action));
+        SignalSet(signals.map(|(_, signal)| SignalSet::bit(signal)).fold(0, |set, bit| set | bit))
     }
 
     /// Whether a signal has no effect at all.

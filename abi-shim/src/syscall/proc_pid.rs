@@ -6,7 +6,7 @@ use crate::kernel::Kernel;
 use crate::limits;
 use crate::mm::{Backing, PAGE, Prot};
 use crate::process::Process;
-use crate::signal::SignalSet;
+use crate::signal::{Action, SignalSet};
 use crate::task::State;
 use crate::wasi::Nanos;
 
@@ -20,6 +20,7 @@ pub struct Subject<'a> {
     /// As ps(1) shows it.
     state: char,
     blocked: SignalSet,
+    pending: SignalSet,
     threads: usize,
 }
 
@@ -57,7 +58,8 @@ impl<'a> Subject<'a> {
         let name = first.map_or(&process.name[..], |task| &task.name);
         let blocked = first.map_or(SignalSet::EMPTY, |task| task.blocked);
         let threads = k.tasks().filter(|task| task.pid == pid).count();
-        Some(Subject { k, process, name, state, blocked, threads })
+        let pending = first.map_or(SignalSet::EMPTY, |task| task.pending.set);
+        Some(Subject { k, process, name, state, blocked, pending, threads })
     }
 
     fn cpu_time(&self) -> Nanos {
@@ -114,7 +116,7 @@ impl<'a> Subject<'a> {
         let nice = process.nice;
         let start = format!("{} ({name}) {} {} {} {}", process.pid, self.state, process.parent, process.group, process.session);
         // tty_nr tpgid flags minflt cminflt majflt cmajflt utime stime cutime cstime priority nice num_threads itrealvalue starttime
-        let middle = format!("0 -1 4194304 0 0 0 0 {utime} 0 0 0 {} {nice} 1 0 {started}", 20 + nice);
+        let middle = format!("0 -1 4194304 0 0 0 0 {utime} 0 0 0 {} {nice} {} 0 {started}", 20 + nice, self.threads);
         // vsize rss rsslim startcode endcode startstack kstkesp kstkeip signal blocked sigignore sigcatch wchan nswap cnswap
         let memory = format!("{size} {} {} 1 1 0 0 0 0 0 0 0 0 0 0", size / PAGE, limits::INFINITY);
         // exit_signal processor rt_priority policy delayacct_blkio_ticks guest_time cguest_time start_data end_data start_brk
@@ -155,11 +157,16 @@ impl<'a> Subject<'a> {
         ] {
             let _ = writeln!(text, "{name}:\t{value:>8} kB");
         }
-        let _ = writeln!(
-            text,
-            "Threads:\t{2}\nSigQ:\t0/15000\nSigPnd:\t0000000000000000\nShdPnd:\t{0:016x}\nSigBlk:\t{1:016x}",
-            process.pending.set.0, self.blocked.0, self.threads
-        );
+        let _ = writeln!(text, "Threads:\t{}\nSigQ:\t0/15000", self.threads);
+        for (name, set) in [
+            ("SigPnd", self.pending),
+            ("ShdPnd", process.pending.set),
+            ("SigBlk", self.blocked),
+            ("SigIgn", process.actions.with_handler(Some(Action::IGNORE))),
+            ("SigCgt", process.actions.with_handler(None)),
+        ] {
+            let _ = writeln!(text, "{name}:\t{:016x}", set.0);
+        }
         for (name, set) in
             [("CapInh", cred.inheritable), ("CapPrm", cred.permitted), ("CapEff", cred.fs.caps), ("CapBnd", cred.bounding)]
         {

@@ -10,11 +10,17 @@ use crate::wasi::{Nanos, clock};
 use super::time::{NANOS_PER_SECOND, Timespec, Timeval, read_clock, read_timespec, read_timeval};
 
 const ITIMER_REAL: u64 = 0;
+const ITIMER_VIRTUAL: u64 = 1;
+const ITIMER_PROF: u64 = 2;
 
-/// What ITIMER_REAL shows: `struct itimerval`, interval and time left.
-fn timer_value(timer: RealTimer) -> [Timeval; 2] {
-    let left = timer.next.map_or(0, |next| next.saturating_sub(clock::monotonic()).max(1000));
-    [Timeval::from_nanos(timer.interval), Timeval::from_nanos(left)]
+/// A timer of setitimer(2), and what time it is on its clock.
+fn interval_timer(k: &mut Kernel, which: u64) -> Result<(&mut RealTimer, Nanos), Errno> {
+    let cpu_time = k.cpu_time();
+    match which {
+        ITIMER_REAL => Ok((&mut k.process.timer, clock::monotonic())),
+        ITIMER_VIRTUAL | ITIMER_PROF => Ok((&mut k.process.cpu_timers[(which - ITIMER_VIRTUAL) as usize], cpu_time)),
+        _ => Err(Errno::EINVAL),
+    }
 }
 
 /// Sets ITIMER_REAL; a time of 0 stops it.
@@ -24,29 +30,24 @@ fn set_timer(k: &mut Kernel, nanos: Nanos, interval: Nanos) {
     k.timers_changed();
 }
 
-/// Implements Linux syscall getitimer(2). The timers of CPU time never run.
+/// Implements Linux syscall getitimer(2).
 pub fn sys_getitimer(k: &mut Kernel, [which, value, ..]: [u64; 6]) -> SysResult {
-    let timer = match which {
-        ITIMER_REAL => k.process.timer,
-        1 | 2 => RealTimer::default(),
-        _ => return Err(Errno::EINVAL),
-    };
-    user::write(value, &timer_value(timer))?;
+    let (timer, now) = interval_timer(k, which)?;
+    let left = timer.next.map_or(0, |next| next.saturating_sub(now).max(1000));
+    user::write(value, &[Timeval::from_nanos(timer.interval), Timeval::from_nanos(left)])?;
     Ok(0)
 }
 
-/// Implements Linux syscall setitimer(2): ITIMER_REAL, whose signal comes at the next system call; the others are accepted and do not run.
+/// Implements Linux syscall setitimer(2). ITIMER_VIRTUAL counts what the kernel does for the process too.
 pub fn sys_setitimer(k: &mut Kernel, [which, new, old, ..]: [u64; 6]) -> SysResult {
-    if which > 2 {
-        return Err(Errno::EINVAL);
-    }
+    interval_timer(k, which)?;
     let [interval, value] = if new == 0 { [0, 0] } else { [read_timeval(new)?, read_timeval(new + 16)?] };
     if old != 0 {
         sys_getitimer(k, [which, old, 0, 0, 0, 0])?;
     }
-    if which == ITIMER_REAL {
-        set_timer(k, value, interval);
-    }
+    let (timer, now) = interval_timer(k, which)?;
+    *timer = RealTimer { next: (value != 0).then(|| now.saturating_add(value)), interval };
+    k.timers_changed();
     Ok(0)
 }
 
@@ -74,15 +75,12 @@ unsafe impl Pod for SigEvent {}
 /// Timers that a process can have.
 const TIMERS_MAX: i32 = 32_000;
 
-/// Implements Linux syscall timer_create(2), on clocks of real time; those of CPU time are EINVAL.
+/// Implements Linux syscall timer_create(2), on clocks of real time and the process's own CPU time.
 pub fn sys_timer_create(k: &mut Kernel, [clock_id, event, timer_id, ..]: [u64; 6]) -> SysResult {
     const SIGEV_SIGNAL: u32 = 0;
     const SIGEV_NONE: u32 = 1;
     const SIGEV_THREAD_ID: u32 = 4;
     read_clock(k, clock_id)?;
-    if matches!(clock_id as i32, 2 | 3 | ..0) {
-        return Err(Errno::EINVAL);
-    }
     let id = (0..TIMERS_MAX).find(|id| !k.process.timers.contains_key(id)).ok_or(Errno::EAGAIN)?;
     let default = SigEvent { value: id as u64, signal: number::SIGALRM.into(), notify: SIGEV_SIGNAL, tid: 0, padding: 0 };
     let event = if event == 0 { default } else { user::read(event)? };
@@ -110,20 +108,26 @@ fn timer(k: &mut Kernel, id: u64) -> Result<&mut PosixTimer, Errno> {
     k.process.timers.get_mut(&(id as i32)).ok_or(Errno::EINVAL)
 }
 
+/// What time it is for a timer.
+fn now(k: &Kernel, timer: &PosixTimer) -> Nanos {
+    if timer.counts_cpu_time() { k.cpu_time() } else { clock::monotonic() }
+}
+
 /// `struct itimerspec`: interval and time left.
-fn left(time: RealTimer) -> [Timespec; 2] {
-    let left = time.next.map_or(0, |next| next.saturating_sub(clock::monotonic()).max(1));
+fn left(time: RealTimer, now: Nanos) -> [Timespec; 2] {
+    let left = time.next.map_or(0, |next| next.saturating_sub(now).max(1));
     [Timespec::from_nanos(time.interval), Timespec::from_nanos(left)]
 }
 
 /// Implements Linux syscall timer_settime(2).
 pub fn sys_timer_settime(k: &mut Kernel, [id, flags, new, old, ..]: [u64; 6]) -> SysResult {
     const ABSOLUTE: u64 = 1;
-    let PosixTimer { time, clock, .. } = *timer(k, id)?;
-    let before = left(time);
+    let its = *timer(k, id)?;
+    let now = now(k, &its);
+    let before = left(its.time, now);
     let (interval, value) = (read_timespec(new)?, read_timespec(new + 16)?);
-    let since = if flags & ABSOLUTE != 0 { read_clock(k, clock)? } else { 0 };
-    let next = (value != 0).then(|| clock::monotonic().saturating_add(value.saturating_sub(since)));
+    let since = if flags & ABSOLUTE != 0 { read_clock(k, its.clock)? } else { 0 };
+    let next = (value != 0).then(|| now.saturating_add(value.saturating_sub(since)));
     let timer = timer(k, id)?;
     timer.time = RealTimer { next, interval };
     timer.overrun = 0;
@@ -136,8 +140,8 @@ pub fn sys_timer_settime(k: &mut Kernel, [id, flags, new, old, ..]: [u64; 6]) ->
 
 /// Implements Linux syscall timer_gettime(2).
 pub fn sys_timer_gettime(k: &mut Kernel, [id, value, ..]: [u64; 6]) -> SysResult {
-    let time = timer(k, id)?.time;
-    user::write(value, &left(time))?;
+    let its = *timer(k, id)?;
+    user::write(value, &left(its.time, now(k, &its)))?;
     Ok(0)
 }
 

@@ -83,6 +83,36 @@ int main(void) {
     struct timespec rest = {0};
     SAY(nanosleep(&(struct timespec){5, 0}, &rest));
     printf("%d\n", rest.tv_sec >= 4);
+    // Timers of CPU time: they stand still while the process sleeps.
+    signal(SIGVTALRM, handler);
+    signal(SIGPROF, handler);
+    for (int which = ITIMER_VIRTUAL; which <= ITIMER_PROF; which++) {
+        SAY(getitimer(which, &old));
+        SAY(setitimer(which, &(struct itimerval){{0, 2000}, {0, 1000}}, &old));
+        printf("%ld %ld\n", old.it_value.tv_usec, old.it_interval.tv_usec);
+        for (count = 0; count < 3;) getppid();
+        SAY(setitimer(which, &(struct itimerval){0}, &old));
+        printf("%d %ld\n", count >= 3, old.it_interval.tv_usec);
+    }
+    count = 0;
+    setitimer(ITIMER_PROF, &(struct itimerval){.it_value = {0, 500000}}, 0);
+    usleep(600000);
+    getitimer(ITIMER_PROF, &old);
+    printf("%d %d\n", count, old.it_value.tv_usec > 300000);
+    ended(CHILD(getitimer(ITIMER_PROF, &old); printf("%ld\n", old.it_value.tv_usec)));
+    setitimer(ITIMER_PROF, &(struct itimerval){0}, 0);
+    for (int clock = CLOCK_PROCESS_CPUTIME_ID; clock <= CLOCK_THREAD_CPUTIME_ID; clock++) {
+        event = (struct sigevent){.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN + 3, .sigev_value = {.sival_int = clock}};
+        SAY(timer_create(clock, &event, &id));
+        spec = (struct itimerspec){.it_value = {0, 2000000}};
+        count = 0;
+        SAY(timer_settime(id, 0, &spec, 0));
+        while (!count) getppid();
+        printf("%d %d %d\n", count, seen.si_code == SI_TIMER, seen.si_value.sival_int);
+        SAY(timer_gettime(id, &left));
+        printf("%ld %ld\n", left.it_value.tv_sec, left.it_value.tv_nsec);
+        SAY(timer_delete(id));
+    }
     // Two processes with timers of their own.
     count = 0;
     pid_t child = CHILD({
