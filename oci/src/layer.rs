@@ -78,23 +78,27 @@ pub enum Problem {
 /// # Errors
 /// What is wrong with the archive, and where. `fs` is then half done.
 pub fn apply(fs: &mut RootFs, archive: &Content, limits: &Limits, spool_dir: &Path) -> Result<(), LayerError> {
-    let mut present = Vec::new();
+    // Twice through the archive: the entries of a large layer would be more than its tree in memory.
     for entry in Entries::new(archive, limits) {
         let entry = entry?;
         let path = fold(&entry.name).map_err(|problem| at(&entry, problem))?;
-        let name = path.last().copied().unwrap_or_default();
-        match name.starts_with(WHITEOUT) {
-            true => whiteout(fs, &path).map_err(|problem| at(&entry, problem))?,
-            // Something below a directory of aufs's own: `.wh..wh.plnk/5.6`.
-            false if path.iter().any(|component| component.starts_with(AUFS)) => {}
-            false => present.push(entry),
+        if is_whiteout(&path) {
+            whiteout(fs, &path).map_err(|problem| at(&entry, problem))?;
         }
     }
-    for entry in present {
-        let done = put(fs, &entry, archive, spool_dir);
-        done.map_err(|problem| at(&entry, problem))?;
+    for entry in Entries::new(archive, limits) {
+        let entry = entry?;
+        let path = fold(&entry.name).map_err(|problem| at(&entry, problem))?;
+        // Nor something below a directory of aufs's own: `.wh..wh.plnk/5.6`.
+        if !is_whiteout(&path) && !path.iter().any(|component| component.starts_with(AUFS)) {
+            put(fs, &entry, archive, spool_dir).map_err(|problem| at(&entry, problem))?;
+        }
     }
     Ok(())
+}
+
+fn is_whiteout(path: &[&[u8]]) -> bool {
+    path.last().is_some_and(|name| name.starts_with(WHITEOUT))
 }
 
 fn at(entry: &Entry, problem: Problem) -> LayerError {

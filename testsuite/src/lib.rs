@@ -7,3 +7,5 @@ pub mod fuzz;
 pub mod layout;
 pub mod machine;
 pub mod oracle;
+pub mod registry;
+pub mod tree;
