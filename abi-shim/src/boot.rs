@@ -111,6 +111,8 @@ pub fn boot(options: Options) -> Result<Kernel, BootError> {
         activity: 0,
         turn: 0,
         turn_ends: 0,
+        rounds: 1 << 16,
+        rounds_began: None,
         hostname: hostname.into_bytes(),
         booted: now,
         slept: 0,

@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 
+use hoist_x86::reg::Reg;
 use hoist_x86::state::CpuState;
 
 use crate::machine;
@@ -18,6 +19,7 @@ pub const RAX: u8 = 0;
 pub const RSP: u8 = 4;
 pub const FS_BASE: u8 = 16;
 pub const GS_BASE: u8 = 17;
+pub const ROUNDS: u8 = Reg::ROUNDS.0;
 
 /// The state as helpers use it: x87 and control words are good, the rest is old.
 pub fn with<R>(f: impl FnOnce(&mut CpuState) -> R) -> R {

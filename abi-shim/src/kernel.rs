@@ -44,6 +44,9 @@ pub struct Kernel {
     /// System calls of the task's turn, and when the turn ends even without any.
     pub turn: u32,
     pub turn_ends: Nanos,
+    /// How many rounds of loops a task makes before the kernel looks after it, and when it began with them, if that is known.
+    pub rounds: u32,
+    pub rounds_began: Option<Nanos>,
     /// Descriptors of signalfd(2) that are open.
     pub signal_fds: Vec<Weak<SignalFd>>,
     /// Sockets bound to names that are not in the tree: unix(7).

@@ -1,11 +1,12 @@
 //! The way of a system call through the kernel, waiting, and which task runs.
 //!
 //! Tasks are green: one runs until a call of its waits, it yields, or it has had its turn; the kernel sees that at system calls, in interpreted
-//! code and on an empty Wasm stack, not in a loop of lifted code. A call that waits leaves its task in [`State::Waiting`] and drains the Wasm stack; the dispatcher then asks [`Kernel::resume`]
+//! code, on an empty Wasm stack, and where loops of lifted code count their rounds. A call that waits leaves its task in [`State::Waiting`] and drains the Wasm stack; the dispatcher then asks [`Kernel::resume`]
 //! which task goes on, and where. With one task all of this is a loop around the wait in the host's poll.
 //!
 //! Whether a task is ready is known without its process's memory ([`crate::task::For`]), since bringing that in may cost a swap.
 
+use std::ops::Range;
 use std::rc::Rc;
 
 use crate::cpu;
@@ -25,8 +26,11 @@ use hoist_x86::state::CpuState;
 /// System calls of a task before another of its process gets its turn, and before another process does, whose memory may have to come in.
 const TURN: u32 = 128;
 const PROCESS_TURN: u32 = 1024;
-/// How long a task runs that makes no system calls, where the kernel comes by: in interpreted code, and on an empty Wasm stack.
+/// How long a task runs that makes no system calls.
 const SLICE: Nanos = 10_000_000;
+/// How often the kernel comes by in a loop of lifted code, and the rounds that a task makes in that time, which it finds out.
+const VISIT: Nanos = SLICE / 2;
+const ROUNDS: Range<u64> = 1 << 8..1 << 20;
 /// Bytes of the syscall instruction.
 const SYSCALL: u32 = 2;
 
@@ -136,6 +140,7 @@ impl Kernel {
     /// at which it goes on.
     pub fn look_after(&mut self, pc: u32) -> u32 {
         const SEGV_MAPERR: i32 = 1;
+        self.renew_rounds();
         let rsp = cpu::get_register(cpu::RSP);
         let overflow = self.process.mm.borrow().is_stack_overflow(rsp);
         if overflow {
@@ -152,6 +157,19 @@ impl Kernel {
             return PC_RESCHEDULE;
         }
         pc
+    }
+
+    /// Gives the task new rounds of loops, if it has made all that it had: as many as take it about [`VISIT`].
+    fn renew_rounds(&mut self) {
+        if cpu::get_register(cpu::ROUNDS) as i32 > 0 {
+            return;
+        }
+        let now = wasi::clock::monotonic();
+        if let Some(before) = self.rounds_began.replace(now) {
+            let rounds = u64::from(self.rounds) * VISIT / now.saturating_sub(before).max(1);
+            self.rounds = rounds.clamp(ROUNDS.start, ROUNDS.end) as u32;
+        }
+        cpu::set_register(cpu::ROUNDS, self.rounds.into());
     }
 
     /// Whether the task has run for its time, and there are others.
@@ -227,6 +245,13 @@ impl Kernel {
 
     /// Which task goes on after [`PC_RESCHEDULE`], and where; `None` when everything has ended.
     pub fn resume(&mut self) -> Option<u32> {
+        let pc = self.next_task();
+        self.rounds_began = None;
+        cpu::set_register(cpu::ROUNDS, self.rounds.into());
+        pc
+    }
+
+    fn next_task(&mut self) -> Option<u32> {
         loop {
             if self.end.is_some() {
                 return None;

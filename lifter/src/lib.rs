@@ -12,5 +12,6 @@ pub mod module;
 pub mod opt;
 pub mod ssa;
 pub mod translate;
+mod turns;
 pub mod unit;
 pub mod wasm;

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hoist_x86::boundary::code_map;
+use hoist_x86::ir::{Exit, Term};
 
 use crate::callees::Callees;
 use crate::discover::{Function, Program};
 use crate::elf::Elf;
 use crate::live::Liveness;
+use crate::ssa::RegSet;
 use crate::translate::Depends;
 use crate::unit::{Twin, Unit};
 use crate::wasm;
@@ -129,8 +131,14 @@ fn lift_function(
     layout: &Layout,
     callees: &Callees,
 ) -> Result {
+    let plain = Unit { twin, ..translate::translate(elf, function) };
+    let leaves = plain.func.blocks.iter().any(|block| matches!(block.term, Some(Term::Exit(Exit::Leave { .. }))));
+    let within = if leaves { live.within(elf, function) } else { BTreeMap::new() };
     let lift = |mut unit: Unit| {
-        ssa::run(&mut unit, |exit| live.wanted(function.entry, exit));
+        ssa::run(&mut unit, |exit| match exit {
+            Exit::Leave { at } => within.get(at).copied().unwrap_or(RegSet::MAX),
+            _ => live.wanted(function.entry, exit),
+        });
         opt::run(&mut unit);
         if nans == Nans::X86 {
             opt::fix_nans(&mut unit);
@@ -139,7 +147,7 @@ fn lift_function(
         let body = wasm::emit(&unit, layout, callees);
         (unit, body)
     };
-    let (unit, body) = lift(Unit { twin, ..translate::translate(elf, function) });
+    let (unit, body) = lift(plain);
     let twin = matches!(twin, Twin::Is(_)).then(|| {
         let (unit, body) = lift(Unit { twin: Twin::Itself, ..translate::translate_exactly(elf, function) });
         LiftedFunction { body, name: format!("{} exactly", unit.name) }

@@ -21,6 +21,8 @@ const ALL: RegSet = (1 << Reg::COUNT) - 1;
 
 /// What a calling convention says of code that is not in sight.
 struct Convention {
+    /// What nobody may lose: every function returns with it as it was, and the kernel looks at the stack pointer.
+    kept: RegSet,
     /// Read by an unknown function that is called.
     called: RegSet,
     /// Read by an unknown caller after the return.
@@ -30,7 +32,7 @@ struct Convention {
 fn convention(go: bool) -> Convention {
     let status = status_flags();
     if go {
-        return Convention { called: ALL & !status, returned: ALL & !status };
+        return Convention { kept: ALL & !status, called: ALL & !status, returned: ALL & !status };
     }
     // Callee-saved registers, the stack pointer, DF and the segment bases hold for everybody.
     let kept = reg_set([
@@ -50,7 +52,7 @@ fn convention(go: bool) -> Convention {
     let vectors = |n| reg_set((0..n).flat_map(|i| [Reg::xmm(i), Reg::ymm_high(i)]));
     // LLVM returns up to three integers (rcx) and four vectors in registers.
     let results = reg_set([Reg::RAX, Reg::RDX, Reg::RCX]);
-    Convention { called: kept | arguments | vectors(8), returned: kept | results | vectors(4) }
+    Convention { kept, called: kept | arguments | vectors(8), returned: kept | results | vectors(4) }
 }
 
 /// The result: what must be in the globals at each way out of a function.
@@ -121,41 +123,66 @@ impl Liveness {
         read | self.convention.called & self.convention.returned | self.after.get(&next).copied().unwrap_or(0)
     }
 
+    /// Registers that must be in their globals where the kernel goes on at the start of a block of a function.
+    pub fn within(&self, elf: &Elf<'_>, function: &Function) -> BTreeMap<u32, RegSet> {
+        let mut summary = Summary::new(elf, function, &|pc| self.entry.contains_key(&pc));
+        self.settle(&mut summary);
+        summary.index.iter().map(|(&pc, &block)| (pc, summary.live[block] | self.convention.kept)).collect()
+    }
+
     /// One step of the fixpoint for one function. Did anything that others see grow?
     fn update(&mut self, summary: &mut Summary) -> bool {
+        self.settle(summary);
+        let at_return = self.at_return(summary.entry);
+        let mut grown = false;
+        // Functions can share the code behind a call, and then what any of them reads counts: sets only grow, so this ends.
+        let mut grow = |set: Option<&mut RegSet>, more: RegSet| {
+            if let Some(set) = set {
+                grown |= more & !*set != 0;
+                *set |= more;
+            }
+        };
+        for i in 0..summary.blocks.len() {
+            match summary.blocks[i].end {
+                End::Call { callee, next } => {
+                    let more = live_after(summary, i);
+                    grow(Some(self.after.entry(next).or_default()), more);
+                    grow(callee.and_then(|pc| self.returned.get_mut(&pc)), more & !self.convention.returned);
+                }
+                End::TailJump(pc) => {
+                    let to = self.owner.get(&pc).copied().unwrap_or(pc);
+                    grow(self.returned.get_mut(&to), at_return & !self.convention.returned);
+                }
+                _ => {}
+            }
+        }
+        for (&pc, &block) in &summary.index {
+            if let Some(entry) =
+                self.entry.get_mut(&pc).filter(|_| pc == summary.entry || self.owner.get(&pc) == Some(&summary.entry))
+            {
+                grow(Some(entry), summary.live[block]);
+            }
+        }
+        grown
+    }
+
+    /// What is live at the start of each block, as far as the sets of all functions tell.
+    fn settle(&self, summary: &mut Summary) {
         let at_return = self.at_return(summary.entry);
         let mut changed = true;
-        let mut grown = false;
         while changed {
             changed = false;
             for i in (0..summary.blocks.len()).rev() {
                 let block = &summary.blocks[i];
-                let mut live = block.succs.iter().fold(0, |live, &succ| live | summary.live[succ]);
+                let mut live = live_after(summary, i);
                 match block.end {
                     End::Within => {}
-                    End::Call { callee, next } => {
+                    End::Call { callee, .. } => {
                         live |= callee.and_then(|pc| self.entry.get(&pc)).copied().unwrap_or(self.convention.called);
                         live |= self.convention.called & self.convention.returned;
-                        // Functions can share the code behind the call, and then what any of them reads counts: sets only grow, so this ends.
-                        let (more, after) = (live_after(summary, i), self.after.entry(next).or_default());
-                        grown |= more & !*after != 0;
-                        *after |= more;
-                        if let Some(returned) = callee.and_then(|pc| self.returned.get_mut(&pc)) {
-                            let more = live_after(summary, i) & !self.convention.returned;
-                            grown |= more & !*returned != 0;
-                            *returned |= more;
-                        }
                     }
                     End::Return => live |= at_return,
-                    End::TailJump(pc) => {
-                        live |= self.entry[&pc] | at_return;
-                        let more = at_return & !self.convention.returned;
-                        let to = self.owner.get(&pc).copied().unwrap_or(pc);
-                        if let Some(returned) = self.returned.get_mut(&to) {
-                            grown |= more & !*returned != 0;
-                            *returned |= more;
-                        }
-                    }
+                    End::TailJump(pc) => live |= self.entry[&pc] | at_return,
                     // To a function of another file, which keeps what the convention says and nothing else.
                     End::IndirectJump if summary.is_stub => live |= self.convention.called,
                     End::IndirectJump => live |= ALL & !self.status,
@@ -168,15 +195,6 @@ impl Liveness {
                 }
             }
         }
-        for (&pc, &block) in &summary.index {
-            if let Some(entry) =
-                self.entry.get_mut(&pc).filter(|_| pc == summary.entry || self.owner.get(&pc) == Some(&summary.entry))
-            {
-                grown |= summary.live[block] & !*entry != 0;
-                *entry |= summary.live[block];
-            }
-        }
-        grown
     }
 }
 

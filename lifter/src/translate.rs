@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hoist_x86::boundary::code_map;
 use hoist_x86::builder::{Builder, Floats};
 use hoist_x86::iced_x86::{Decoder, DecoderOptions, Instruction};
 use hoist_x86::ir::{BlockId, Edge, Exit, Func, Inst, Target, Term, Type, Value};
@@ -9,6 +10,7 @@ use hoist_x86::semantics;
 
 use crate::discover::{Function, JumpTable};
 use crate::elf::Elf;
+use crate::turns::Turns;
 use crate::unit::{Entry, Twin, Unit};
 
 /// What a function's floating point depends on.
@@ -61,7 +63,10 @@ fn translate_as(elf: &Elf<'_>, function: &Function, floats: Floats) -> Unit {
     }
     let name = function.name.clone().unwrap_or_else(|| format!("sub_{:x}", function.entry));
     let mut unit = Unit { entry_pc: function.entry, name, func, entries: Vec::new(), twin: Twin::Unneeded };
-    add_entries(&mut unit, function, &labels);
+    let turns = Turns::new(elf, function, &unit.func, &labels);
+    turns.count_rounds(&mut unit.func);
+    add_entries(&mut unit, function, &turns.entries, &labels);
+    turns.count_calls(&mut unit);
     unit
 }
 
@@ -154,15 +159,20 @@ fn switch(func: &mut Func, table: &JumpTable, index: Value, target: Value, label
     Term::Switch { index, targets, default: default.into() }
 }
 
-/// Puts an entry block in front of every block that can be entered from outside, unless nothing inside leads to it.
-fn add_entries(unit: &mut Unit, function: &Function, labels: &BTreeMap<u32, BlockId>) {
+/// Puts an entry block in front of every block that can be entered from outside, unless nothing inside leads to it. `more`: blocks that
+/// nobody but the kernel enters.
+fn add_entries(unit: &mut Unit, function: &Function, more: &BTreeSet<u32>, labels: &BTreeMap<u32, BlockId>) {
     let mut has_pred = vec![false; unit.func.blocks.len()];
     for block in &unit.func.blocks {
         for edge in block.term.iter().flat_map(Term::edges) {
             has_pred[edge.to.0 as usize] = true;
         }
     }
-    let resume: BTreeSet<u32> = function.returns.union(&function.labels).copied().filter(|&pc| pc != function.entry).collect();
+    let mut resume: BTreeSet<u32> = function.returns.union(&function.labels).copied().collect();
+    if resume.len() + more.len() < code_map::MAX_LABEL as usize {
+        resume.extend(more);
+    }
+    resume.remove(&function.entry);
     for pc in std::iter::once(function.entry).chain(resume) {
         let Some(&target) = labels.get(&pc) else { continue };
         let block = if has_pred[target.0 as usize] {

@@ -75,7 +75,7 @@ impl Body {
             return Some(*body);
         }
         let (access, reg) = name.split_once('_')?;
-        let reg = Reg::all().find(|other| other.ty() == Type::I64 && other.name() == reg)?;
+        let reg = Reg::all().find(|other| other.ty() != Type::V128 && other.name() == reg)?;
         match access {
             "get" => Some(Body::Get(reg)),
             "set" => Some(Body::Set(reg)),
@@ -166,9 +166,16 @@ impl Body {
             Body::CpuLoad => Reg::all().for_each(|reg| cpu_load(&mut code, layout, reg)),
             Body::Get(reg) => {
                 code.global_get(global(layout, reg));
+                if reg.ty() == Type::I32 {
+                    code.i64_extend_i32_u();
+                }
             }
             Body::Set(reg) => {
-                code.local_get(0).global_set(global(layout, reg));
+                code.local_get(0);
+                if reg.ty() == Type::I32 {
+                    code.i32_wrap_i64();
+                }
+                code.global_set(global(layout, reg));
             }
             Body::Enter => enter(&mut code, layout),
         }

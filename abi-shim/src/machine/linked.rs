@@ -43,7 +43,7 @@ macro_rules! registers {
                 $(pub safe fn $get() -> u64; pub safe fn $set(value: u64);)*
             }
         }
-        /// A general-purpose register, or with 16 and 17 the base of fs and gs.
+        /// A general-purpose register, with 16 and 17 the base of fs and gs, with 26 [`hoist_x86::reg::Reg::ROUNDS`].
         #[inline]
         pub fn get_register(number: u8) -> u64 {
             match number { $($number => register::$get(),)* _ => 0 }
@@ -59,7 +59,7 @@ registers! {
     4 get_rsp set_rsp; 5 get_rbp set_rbp; 6 get_rsi set_rsi; 7 get_rdi set_rdi;
     8 get_r8 set_r8; 9 get_r9 set_r9; 10 get_r10 set_r10; 11 get_r11 set_r11;
     12 get_r12 set_r12; 13 get_r13 set_r13; 14 get_r14 set_r14; 15 get_r15 set_r15;
-    16 get_fs_base set_fs_base; 17 get_gs_base set_gs_base;
+    16 get_fs_base set_fs_base; 17 get_gs_base set_gs_base; 26 get_rounds set_rounds;
 }
 
 // Safety of what follows: a slice or a reference names memory that is ours for the call, and the linker's bodies write or

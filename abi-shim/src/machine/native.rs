@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 
 use hoist_x86::boundary::NULL_PAGE;
+use hoist_x86::reg::Reg;
 use hoist_x86::state::CpuState;
 
 /// Bytes of a Wasm page.
@@ -131,13 +132,13 @@ pub fn cpu_load(cpu: &CpuState) {
     with(|machine| (machine.cpu.int, machine.cpu.vector, machine.cpu.flags) = (cpu.int, cpu.vector, cpu.flags));
 }
 
-/// A general-purpose register, or with 16 and 17 the base of fs and gs.
+/// A register that is no vector.
 pub fn get_register(number: u8) -> u64 {
-    with(|machine| machine.cpu.int[usize::from(number)])
+    with(|machine| machine.cpu.get(Reg(number)) as u64)
 }
 
 pub fn set_register(number: u8, value: u64) {
-    with(|machine| machine.cpu.int[usize::from(number)] = value);
+    with(|machine| machine.cpu.set(Reg(number), value.into()));
 }
 
 /// There is no lifted code here: the interpreter goes on at once.

@@ -10,7 +10,7 @@ use wasm_encoder::{BlockType, Function, Ieee32, Ieee64, Instruction, MemArg, Mem
 use super::code::Code;
 use super::flow::{Flow, Node, Succ};
 use super::layout::Layout;
-use super::locals::{LABEL, Locals, PC, ROOM};
+use super::locals::{LABEL, Locals, PC, ROOM, SCRATCH};
 use super::trees::Trees;
 use crate::callees::Callees;
 use crate::graph::Dominators;
@@ -113,11 +113,19 @@ impl Emitter<'_> {
 
     fn function(mut self) -> Vec<u8> {
         self.check_exact();
-        if self.has_calls() {
+        let has_calls = self.has_calls();
+        if has_calls {
             self.check_room();
+            // Whoever breaks out of this block leaves the function: see [`Self::leave_if`].
+            self.code.op(Instruction::Block(BlockType::Empty));
+            self.depth += 1;
         }
         self.tree(self.flow.entry);
         self.code.op(Instruction::Unreachable);
+        if has_calls {
+            self.code.op(Instruction::End);
+            self.code.op(Instruction::LocalGet(SCRATCH));
+        }
         self.code.op(Instruction::End);
         self.code.finish()
     }
@@ -337,6 +345,8 @@ impl Emitter<'_> {
             if local != u32::MAX {
                 self.inst(value);
                 self.code.op(Instruction::LocalSet(local));
+            } else if matches!(unit.func.inst(value), Inst::Round) {
+                // Where the terminator uses it.
             } else if unit.func.inst(value).has_effect() {
                 self.inst(value);
                 if unit.func.ty(value).is_some() {
@@ -402,6 +412,11 @@ impl Emitter<'_> {
         self.code.op(Instruction::End);
     }
 
+    /// If the i32 on the stack is not 0, returns the pc in [`SCRATCH`]; in functions with calls.
+    pub(super) fn leave_if(&mut self) {
+        self.code.op(Instruction::BrIf(self.depth - 1));
+    }
+
     /// Computes an instruction's value onto the stack, or does what it does.
     fn inst(&mut self, value: Value) {
         let inst = *self.func().inst(value);
@@ -444,6 +459,17 @@ impl Emitter<'_> {
             }
             Inst::Fill { .. } => self.code.op(Instruction::MemoryFill(layout.user_memory)),
             Inst::GetReg(reg) => self.code.op(Instruction::GlobalGet(layout.first_global + reg.index() as u32)),
+            Inst::Round => {
+                let rounds = layout.first_global + Reg::ROUNDS.index() as u32;
+                self.code.op(Instruction::GlobalGet(rounds));
+                self.code.op(Instruction::I32Const(1));
+                self.code.op(Instruction::I32Sub);
+                self.code.op(Instruction::LocalTee(SCRATCH));
+                self.code.op(Instruction::GlobalSet(rounds));
+                self.code.op(Instruction::LocalGet(SCRATCH));
+                self.code.op(Instruction::I32Const(0));
+                self.code.op(Instruction::I32GtS);
+            }
             Inst::SetReg(reg, _) => self.code.op(Instruction::GlobalSet(layout.first_global + reg.index() as u32)),
             Inst::Helper { helper, .. } => self.code.op(Instruction::Call(layout.helpers[helper as usize])),
             Inst::Param(_) | Inst::Alias(_) | Inst::Nop => unreachable!("{inst:?} has no code of its own"),

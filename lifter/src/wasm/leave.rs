@@ -79,7 +79,7 @@ impl Emitter<'_> {
                 self.code.op(Instruction::Call(self.layout.exception));
                 self.code.op(Instruction::Return);
             }
-            // No caller expects an address within this function.
+            // If a caller expects just this address, it has such an exit there, too.
             Exit::Leave { at } => {
                 self.code.op(Instruction::I32Const(at as i32));
                 self.code.op(Instruction::Return);
@@ -139,10 +139,7 @@ impl Emitter<'_> {
         self.code.op(Instruction::LocalTee(SCRATCH));
         self.code.op(Instruction::I32Const(next as i32));
         self.code.op(Instruction::I32Ne);
-        self.code.op(Instruction::If(BlockType::Empty));
-        self.code.op(Instruction::LocalGet(SCRATCH));
-        self.code.op(Instruction::Return);
-        self.code.op(Instruction::End);
+        self.leave_if();
         self.go(node, succ);
     }
 

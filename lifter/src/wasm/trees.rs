@@ -96,7 +96,7 @@ impl Trees {
             let inst = func.inst(value);
             if inst.has_effect() {
                 // A helper's result may be wanted too.
-                self.in_local[v] = uses.count[v] > 0;
+                self.in_local[v] = uses.count[v] > 0 && !matches!(inst, Inst::Round);
                 continue;
             }
             if is_rematerialised(inst) {

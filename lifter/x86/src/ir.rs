@@ -113,6 +113,9 @@ pub enum Inst {
         helper: Helper,
         args: [Value; 4],
     },
+    /// Counts a round of a loop: [`Reg::ROUNDS`], less one. An i32, 1 while there are more; after the last the task has to leave, so that the kernel
+    /// can look after it and others. The register is no SSA value, and nothing but the terminator behind it uses this one.
+    Round,
     /// The value of another instruction: what an optimisation leaves where it removed one.
     Alias(Value),
     /// Nothing: a removed instruction.
@@ -155,7 +158,8 @@ pub enum Exit {
     Exception { vector: Vector, at: u32 },
     /// The instruction at `at` is left to the interpreter.
     Interpret { at: u32 },
-    /// Goes on at `at` when all callers have been left, too: plain floating point that they hold would no longer be right.
+    /// Goes on at `at` when all callers have been left, too: plain floating point that they hold would no longer be right, or the kernel has to
+    /// look after the task.
     Leave { at: u32 },
 }
 
@@ -301,6 +305,7 @@ impl Func {
             Inst::Select { yes, .. } => return self.ty(yes),
             Inst::Load { op, .. } => op.result(),
             Inst::GetReg(reg) => reg.ty(),
+            Inst::Round => Type::I32,
             Inst::Helper { helper, .. } => return helper.signature().result,
             Inst::Alias(other) => return self.ty(other),
             Inst::Store { .. } | Inst::Copy { .. } | Inst::Fill { .. } | Inst::SetReg(..) | Inst::Nop => return None,
@@ -362,6 +367,7 @@ impl Inst {
             | Inst::F64(_)
             | Inst::V128(_)
             | Inst::GetReg(_)
+            | Inst::Round
             | Inst::Nop => {}
         }
     }
@@ -369,7 +375,7 @@ impl Inst {
     /// Does it do something besides defining its value? Such instructions keep their order and are never removed.
     pub fn has_effect(&self) -> bool {
         match self {
-            Inst::Store { .. } | Inst::Copy { .. } | Inst::Fill { .. } | Inst::SetReg(..) => true,
+            Inst::Store { .. } | Inst::Copy { .. } | Inst::Fill { .. } | Inst::SetReg(..) | Inst::Round => true,
             Inst::Helper { helper, .. } => !helper.signature().pure,
             _ => false,
         }

@@ -65,6 +65,7 @@ impl Display for Inst {
                 write!(f, "helper {}", helper.name())?;
                 list(f, &args[..helper.signature().params.len()])
             }
+            Inst::Round => write!(f, "round"),
             Inst::Alias(value) => write!(f, "alias {value}"),
             Inst::Nop => write!(f, "nop"),
         }

@@ -44,7 +44,10 @@ impl Reg {
     /// Not a register of x86: an i32 that is not 0 while floating-point code must follow MXCSR, 1 if all exceptions are masked, else 2. Functions
     /// with such code then hand over to their exact twins, these to the interpreter; see [`crate::state::CpuState::wants_exact`].
     pub const EXACT: Reg = Reg(25);
-    const FIRST_XMM: u8 = 26;
+    /// Not a register of x86: an i32, how many rounds of loops the task may still make before the kernel looks after it; see
+    /// [`crate::ir::Inst::Round`].
+    pub const ROUNDS: Reg = Reg(26);
+    const FIRST_XMM: u8 = 27;
     const FIRST_YMM_HIGH: u8 = Self::FIRST_XMM + 16;
     /// How many registers there are, and so how many Wasm globals.
     pub const COUNT: usize = Self::FIRST_YMM_HIGH as usize + 16;
@@ -85,7 +88,7 @@ impl Reg {
     }
 
     pub const fn ty(self) -> Type {
-        if self.is_flag() || self.0 == Self::EXACT.0 {
+        if self.0 >= Self::CF.0 && self.0 <= Self::ROUNDS.0 {
             Type::I32
         } else if self.0 >= Self::FIRST_XMM {
             Type::V128
@@ -98,10 +101,10 @@ impl Reg {
     pub fn name(self) -> &'static str {
         const NAMES: [&str; Reg::COUNT] = [
             "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
-            "fs_base", "gs_base", "cf", "pf", "af", "zf", "sf", "of", "df", "exact", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4",
-            "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "ymm0h", "ymm1h",
-            "ymm2h", "ymm3h", "ymm4h", "ymm5h", "ymm6h", "ymm7h", "ymm8h", "ymm9h", "ymm10h", "ymm11h", "ymm12h", "ymm13h",
-            "ymm14h", "ymm15h",
+            "fs_base", "gs_base", "cf", "pf", "af", "zf", "sf", "of", "df", "exact", "rounds", "xmm0", "xmm1", "xmm2", "xmm3",
+            "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "ymm0h",
+            "ymm1h", "ymm2h", "ymm3h", "ymm4h", "ymm5h", "ymm6h", "ymm7h", "ymm8h", "ymm9h", "ymm10h", "ymm11h", "ymm12h",
+            "ymm13h", "ymm14h", "ymm15h",
         ];
         NAMES[self.index()]
     }

@@ -13,8 +13,8 @@ pub struct CpuState {
     pub int: [u64; 18],
     /// xmm0…15, then bits 255…128 of ymm0…15.
     pub vector: [u128; 32],
-    /// CF, PF, AF, ZF, SF, OF, DF: 0 or 1; then [`Reg::EXACT`].
-    pub flags: [u32; 8],
+    /// CF, PF, AF, ZF, SF, OF, DF: 0 or 1; then [`Reg::EXACT`] and [`Reg::ROUNDS`].
+    pub flags: [u32; 9],
     /// SSE control and status (SDM vol. 1, §10.2.3).
     pub mxcsr: u32,
     /// Exceptions that parts of the current SSE instruction raised; 0 between instructions.
@@ -53,7 +53,7 @@ impl Default for CpuState {
         CpuState {
             int: [0; 18],
             vector: [0; 32],
-            flags: [0; 8],
+            flags: [0; 9],
             mxcsr: CpuState::INITIAL_MXCSR,
             raised: 0,
             observes_flags: false,
@@ -103,7 +103,7 @@ impl CpuState {
 
     /// RFLAGS as PUSHF stores them: bit 1 always set, IF set.
     pub fn rflags(&self) -> u64 {
-        let [cf, pf, af, zf, sf, of, df, _] = self.flags.map(u64::from);
+        let [cf, pf, af, zf, sf, of, df, ..] = self.flags.map(u64::from);
         cf | 1 << 1 | pf << 2 | af << 4 | zf << 6 | sf << 7 | 1 << 9 | df << 10 | of << 11
     }
 

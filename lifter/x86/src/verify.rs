@@ -171,6 +171,7 @@ fn check_types(func: &Func, block: BlockId, value: Value) -> Result<(), Broken> 
         | Inst::F64(_)
         | Inst::V128(_)
         | Inst::GetReg(_)
+        | Inst::Round
         | Inst::Nop => Ok(()),
     }
 }

@@ -167,6 +167,8 @@ impl Step {
             | Inst::F32(_)
             | Inst::F64(_)
             | Inst::V128(_)
+            // Whose turn it is the interpreter's caller asks.
+            | Inst::Round
             | Inst::Alias(_)
             | Inst::Nop => return None,
         })
