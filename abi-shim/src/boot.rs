@@ -77,10 +77,11 @@ pub fn boot(options: Options) -> Result<Kernel, BootError> {
     processor::set_level(config.cpu);
     let first_free = manifest.map_or(0, |manifest| manifest.first_free());
 
-    let vfs = Rc::new(boot::boot([0, 1, 2].map(wasi::stdio::is_terminal)).map_err(BootError::Root)?);
+    let terminals = [0, 1, 2].map(wasi::stdio::is_terminal);
+    let vfs = Rc::new(boot::boot(terminals, options.terminal).map_err(BootError::Root)?);
     let spec = options.user.as_deref().unwrap_or(&config.user);
     let user = User::find(spec, &text(&vfs, b"/etc/passwd"), &text(&vfs, b"/etc/group"))?;
-    let files = boot::open_stdio(&vfs).map_err(BootError::Root)?;
+    let files = boot::open_stdio(&vfs, terminals).map_err(BootError::Root)?;
     let mut fs = FsInfo::new(&vfs);
     let cwd = options.cwd.as_deref().unwrap_or(&config.working_dir);
     fs.cwd = working_directory(&vfs, cwd)?;
@@ -88,13 +89,13 @@ pub fn boot(options: Options) -> Result<Kernel, BootError> {
     let hostname = [options.hostname.as_deref(), Some(&config.hostname)].into_iter().flatten().find(|name| !name.is_empty());
     let hostname = hostname.unwrap_or(DEFAULT_HOSTNAME).to_owned();
     boot::name_machine(&vfs, &hostname).map_err(BootError::Root)?;
-    let terminal = vfs.devices().terminal.any_terminal();
-    let env = environment(&config, &options, &user, &hostname, terminal);
+    let env = environment(&config, &options, &user, &hostname, terminals.contains(&true));
     let argv = command(&config, &options).ok_or(BootError::NoCommand)?;
 
     let now = wasi::clock::monotonic();
     frames::reset();
     let mut process = Process::first(files, fs, AddressSpace::new(first_free), Credentials::of(&user));
+    process.tty = vfs.devices().console.clone();
     process.limits.0[crate::limits::NOFILE].soft = process.files.borrow().limit.into();
     let mut k = Kernel {
         vfs,
@@ -109,6 +110,7 @@ pub fn boot(options: Options) -> Result<Kernel, BootError> {
         next_timer: None,
         turn_began: 0,
         activity: 0,
+        looked_at_terminal: 0,
         turn: 0,
         turn_ends: 0,
         rounds: 1 << 16,

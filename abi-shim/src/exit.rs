@@ -41,7 +41,7 @@ impl Kernel {
         record_lock::free_process(pid);
         self.process.files = Rc::default();
         self.show(&self.process);
-        self.leave_session();
+        self.leave_terminal(true);
         self.bequeath(pid);
         self.tell_parent(pid, Some(end));
     }
@@ -53,21 +53,6 @@ impl Kernel {
             mm.borrow_mut().clear();
         }
         self.process.is_borrower = false;
-    }
-
-    /// The end of a session's leader: whoever has the terminal is told that it is gone.
-    fn leave_session(&mut self) {
-        if self.process.session != self.process.pid {
-            return;
-        }
-        let terminal = self.vfs.devices().terminal.clone();
-        if terminal.session() != self.process.pid {
-            return;
-        }
-        let group = terminal.group();
-        terminal.forget_session();
-        self.signal_group(group, number::SIGHUP);
-        self.signal_group(group, number::SIGCONT);
     }
 
     /// Gives children of a process that ends to another: to an ancestor that asked for them, else to process 1.

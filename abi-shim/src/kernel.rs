@@ -12,6 +12,7 @@ use crate::fs::console::ConsoleFile;
 use crate::fs::epoll::Epoll;
 use crate::fs::signalfd::SignalFd;
 use crate::fs::socket::UnixSocket;
+use crate::fs::tty::TtyFile;
 use crate::fs::types::poll;
 use crate::fs::{Cred, FdTable, File, Vfs};
 use crate::process::{End, Process};
@@ -41,6 +42,8 @@ pub struct Kernel {
     pub turn_began: Nanos,
     /// System calls that were finished: what a task waits for may have happened when this has grown.
     pub activity: u64,
+    /// System calls since somebody looked whether something was typed at the host's terminal.
+    pub looked_at_terminal: u32,
     /// System calls of the task's turn, and when the turn ends even without any.
     pub turn: u32,
     pub turn_ends: Nanos,
@@ -194,7 +197,8 @@ pub fn host_events(file: &File, events: u32) -> Vec<Event> {
     if let Some(set) = file.as_object::<Epoll>() {
         return set.host_events();
     }
-    file.as_object::<ConsoleFile>().map(|_| Event::Stdin).into_iter().collect()
+    let of_terminal = || file.as_object::<TtyFile>().filter(|file| file.tty.waits_for_host()).map(|_| Event::Stdin);
+    file.as_object::<ConsoleFile>().map(|_| Event::Stdin).or_else(of_terminal).into_iter().collect()
 }
 
 /// Writes a line of the kernel's own to standard error.

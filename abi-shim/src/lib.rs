@@ -10,6 +10,7 @@
 //! | [`fork`], [`exit`] | how processes begin and end |
 //! | [`exec`], [`elf`], [`stack`] | execve(2) |
 //! | [`mm`], [`code_map`] | the address space; which lifted code is good where |
+//! | [`terminal`] | what terminals have to do with processes |
 //! | [`signal`], [`timer`], [`cred`], [`limits`] | what their names say |
 //! | [`fs`] | files |
 //! | [`user`], [`rom`], [`cpu`] over [`machine`] | guest memory, ROM and manifest, registers; natively a stand-in |
@@ -41,6 +42,7 @@ pub mod signal;
 pub mod stack;
 pub mod syscall;
 pub mod task;
+pub mod terminal;
 pub mod timer;
 pub mod user;
 pub mod wasi;

@@ -9,6 +9,8 @@ pub struct Options {
     pub cwd: Option<String>,
     pub user: Option<String>,
     pub hostname: Option<String>,
+    /// Rows and columns of the host's terminal, which sends bytes as they are typed, and messages among them.
+    pub terminal: Option<[u16; 2]>,
     pub trace_syscalls: bool,
     /// Each block that is interpreted, by its address.
     pub trace_blocks: bool,
@@ -32,6 +34,7 @@ impl Options {
                 environment::CWD => options.cwd = Some(value),
                 environment::USER => options.user = Some(value),
                 environment::HOSTNAME => options.hostname = Some(value),
+                environment::TERMINAL => options.terminal = terminal_size(&value),
                 environment::TRACE => {
                     let traces = |wanted| value.split(',').any(|what| what == wanted);
                     (options.trace_syscalls, options.trace_blocks) = (traces("syscalls"), traces("blocks"));
@@ -43,4 +46,10 @@ impl Options {
         }
         options
     }
+}
+
+/// `ROWSxCOLUMNS`.
+fn terminal_size(text: &str) -> Option<[u16; 2]> {
+    let (rows, columns) = text.split_once('x')?;
+    Some([rows.parse().ok()?, columns.parse().ok()?])
 }

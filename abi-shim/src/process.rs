@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use crate::cred::Credentials;
 use crate::fs::boot::FsInfo;
+use crate::fs::tty::Tty;
 use crate::fs::{FdTable, Location};
 use crate::limits::Limits;
 use crate::mm::AddressSpace;
@@ -99,6 +100,10 @@ pub struct Process {
     pub parent: i32,
     pub group: i32,
     pub session: i32,
+    /// Its controlling terminal.
+    pub tty: Option<Rc<Tty>>,
+    /// The foreground group of its terminal, if that is gone and it led the session.
+    pub old_foreground: i32,
     pub cred: Credentials,
     /// Shared after clone(2) with CLONE_FILES.
     pub files: Rc<RefCell<FdTable>>,
@@ -161,6 +166,8 @@ impl Process {
             parent: 0,
             group: 1,
             session: 1,
+            tty: None,
+            old_foreground: 0,
             cred,
             files: Rc::new(RefCell::new(files)),
             fs: Rc::new(RefCell::new(fs)),
@@ -202,6 +209,8 @@ impl Process {
         Process {
             pid,
             parent: self.pid,
+            tty: self.tty.clone(),
+            old_foreground: 0,
             cred: self.cred.clone(),
             files,
             fs,

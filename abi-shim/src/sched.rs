@@ -78,6 +78,8 @@ impl Kernel {
             again = true;
         };
         self.activity += 1;
+        self.send_posted();
+        self.glance_at_terminal();
         self.finish(result, interrupted)
     }
 
@@ -147,6 +149,7 @@ impl Kernel {
             return self.exception(pc, Info { signal: number::SIGSEGV, code: SEGV_MAPERR, errno: 0, words: [rsp, 0] });
         }
         self.run_timers();
+        self.glance_at_terminal();
         if self.is_signal_due(&self.task) {
             let now = signal::deliver(self, pc, Interrupted::No);
             return self.or_reschedule(now);
@@ -229,7 +232,8 @@ impl Kernel {
 
     /// Sleeps until any task may be able to go on.
     fn sleep(&mut self) {
-        let events: Vec<Event> = self.tasks().flat_map(|task| task.wait.events.iter().copied()).collect();
+        let waited_for = self.tasks().flat_map(|task| task.wait.events.iter().copied());
+        let events: Vec<Event> = waited_for.chain(self.terminal_event()).collect();
         let deadline = self.tasks().filter_map(|task| task.wait.deadline).chain(self.next_timer).min();
         if events.is_empty() && deadline.is_none() {
             self.say("hoist: deadlock: every task waits for something that only a task could do; the process is killed");
@@ -239,6 +243,7 @@ impl Kernel {
         let start = wasi::clock::monotonic();
         wasi::poll::wait(&events, deadline);
         self.slept += wasi::clock::monotonic().saturating_sub(start);
+        self.look_at_terminal();
     }
 
     // ---- Tasks

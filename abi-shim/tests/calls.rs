@@ -92,4 +92,18 @@ macro_rules! programs {
     };
 }
 
-programs!(attributes, content, descriptors, directories, memory, names, open, processes, signals, sockets, timers, waiting);
+programs!(
+    attributes,
+    content,
+    descriptors,
+    directories,
+    memory,
+    names,
+    open,
+    processes,
+    signals,
+    sockets,
+    terminals,
+    timers,
+    waiting
+);

@@ -1,20 +1,23 @@
 //! The tree that a container starts with: the image, and what container runtimes mount on it.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use hoist_vfs::{Device, Kind, Rom};
 
-use super::console::{ConsoleFile, Stdio, Terminal};
+use super::console::{ConsoleFile, Stdio};
 use super::device::{self, Devices};
 use super::fd_table::FdTable;
 use super::file::File;
 use super::mem::{Clock, MemFs, magic};
+use super::tty::pty::Ptys;
+use super::tty::{Posted, Tty, TtyFile};
 use super::types::{Cred, NewInode, OpenFlags, SetAttr};
 use super::vfs::{NewMount, Vfs};
 use super::walk::{Rules, Walker};
 use super::{Location, Result, host, procfs, sysfs};
 use crate::rom::RomSource;
-use crate::wasi;
+use crate::wasi::{self, Output};
 
 /// The numbers of the filesystems' devices: `st_dev`.
 const fn dev(minor: u32) -> Device {
@@ -26,9 +29,12 @@ const FIRST_GRANTED: u32 = 50;
 
 /// Everything that is there before the first process: the ROM as `/`, and over it `/proc`, `/dev`, `/sys`.
 ///
+/// `terminals`: whether standard input, output, error are the host's terminal; `size`: rows and columns, if that sends bytes as they are
+/// typed.
+///
 /// # Errors
 /// `EIO` if the ROM is damaged.
-pub fn boot(terminals: [bool; 3]) -> Result<Vfs> {
+pub fn boot(terminals: [bool; 3], size: Option<[u16; 2]>) -> Result<Vfs> {
     let clock: Clock = Rc::new(|| {
         let (secs, nanos) = wasi::clock::realtime();
         hoist_vfs::Timestamp { secs: secs as i64, nanos }
@@ -41,7 +47,7 @@ pub fn boot(terminals: [bool; 3]) -> Result<Vfs> {
         options: "relatime",
         root: MemFs::over_rom(rom, dev(40), clock.clone())?,
     };
-    let devices = Devices { terminal: Terminal::new(terminals) };
+    let devices = devices(terminals, size, clock.clone());
     let vfs = Vfs::new(root, devices, clock);
     keeping_times(&vfs, b"/", || {
         mount_proc(&vfs)?;
@@ -50,6 +56,19 @@ pub fn boot(terminals: [bool; 3]) -> Result<Vfs> {
         mount_granted(&vfs)
     })?;
     Ok(vfs)
+}
+
+fn devices(terminals: [bool; 3], size: Option<[u16; 2]>, clock: Clock) -> Devices {
+    let posted = Rc::<Posted>::default();
+    let ptys = Ptys::new(posted.clone(), clock, dev(42));
+    let output = if terminals[2] && !terminals[1] { Output::Stderr } else { Output::Stdout };
+    let console = terminals.contains(&true).then(|| Tty::of_host(output, size, &posted));
+    if let Some(tty) = &console {
+        // The first process leads a session, whose terminal it is.
+        tty.give_to(1, 1);
+        ptys.add_console(tty);
+    }
+    Devices { controlling: RefCell::new(console.clone()), console, ptys, posted }
 }
 
 /// Does what changes a directory's entries; its times stay, because it is not the guest that changes them.
@@ -171,10 +190,9 @@ fn mount_dev(vfs: &Vfs) -> Result<()> {
     mount(at, "tmpfs", b"tmpfs", OPTIONS, tmpfs(0o755, 41));
     let cred = Cred::root();
     let walker = walker(vfs, &cred);
-    let terminal = vfs.devices().terminal.clone();
     for (name, rdev, mode) in device::NODES {
         // A container without a terminal has no console.
-        if rdev != device::CONSOLE || terminal.any_terminal() {
+        if rdev != device::CONSOLE || vfs.devices().console.is_some() {
             let path = [b"/dev/", name].concat();
             vfs.create(&walker, &path, NewInode { rdev, ..new(Kind::CharDevice, mode) })?;
         }
@@ -190,34 +208,29 @@ fn mount_dev(vfs: &Vfs) -> Result<()> {
         vfs.create(&walker, path, NewInode { target: target.to_vec(), ..new(Kind::Symlink, 0o777) })?;
     }
     let pts = directory(vfs, b"/dev/pts")?;
-    let root = MemFs::empty(0o755, dev(42), magic::DEVPTS, vfs.clock().clone());
+    let root = vfs.devices().ptys.root();
     mount(pts, "devpts", b"devpts", "nosuid,noexec,relatime,gid=5,mode=620,ptmxmode=666", root);
-    if terminal.any_terminal() {
-        vfs.create(&walker, b"/dev/pts/0", NewInode { rdev: device::PTS0, ..new(Kind::CharDevice, 0o620) })?;
-    }
     let shm = directory(vfs, b"/dev/shm")?;
     mount(shm, "tmpfs", b"shm", "nosuid,nodev,noexec,relatime,size=65536k", tmpfs(0o1777, 43));
     directory(vfs, b"/dev/mqueue").map(drop)
 }
 
-/// Descriptors 0, 1 and 2.
+/// Descriptors 0, 1 and 2, and which of them are the host's terminal.
 ///
 /// # Errors
 /// None that a tree from [`boot`] could give.
-pub fn open_stdio(vfs: &Vfs) -> Result<FdTable> {
+pub fn open_stdio(vfs: &Vfs, terminals: [bool; 3]) -> Result<FdTable> {
     let mut table = FdTable::default();
     let cred = Cred::root();
-    for stream in [Stdio::In, Stdio::Out, Stdio::Err] {
-        let terminal = vfs.devices().terminal.clone();
+    for (stream, is_terminal) in [Stdio::In, Stdio::Out, Stdio::Err].into_iter().zip(terminals) {
         let flags = if stream == Stdio::In { OpenFlags::RDONLY } else { OpenFlags::WRONLY };
-        let file = if terminal.is_terminal(stream) {
+        let file = if let (true, Some(tty)) = (is_terminal, &vfs.devices().console) {
             let at = walker(vfs, &cred).resolve(b"/dev/pts/0", true)?;
-            File::object(at, OpenFlags(OpenFlags::RDWR), ConsoleFile::stream(&terminal, stream))
+            File::object(at, OpenFlags(OpenFlags::RDWR), TtyFile::new(tty))
         } else {
-            let again = terminal.clone();
-            let reopen = Box::new(move |_| Ok(Some(ConsoleFile::stream(&again, stream) as Rc<_>)));
+            let reopen = Box::new(move |_| Ok(Some(ConsoleFile::stream(stream) as Rc<_>)));
             let at = vfs.anonymous(Kind::Fifo, 0o600, "pipe:[{}]", super::anon::magic::PIPEFS, reopen);
-            File::object(at, OpenFlags(flags), ConsoleFile::stream(&terminal, stream))
+            File::object(at, OpenFlags(flags), ConsoleFile::stream(stream))
         };
         table.add(file, false)?;
     }

@@ -1,18 +1,26 @@
 //! Character devices: what stands behind the numbers of null(4), zero(4), full(4), random(4), tty(4).
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use hoist_vfs::{Device, Kind};
 
-use super::console::{ConsoleFile, Terminal};
 use super::file::{FileObject, Seek};
+use super::tty::pty::Ptys;
+use super::tty::{Posted, Tty, TtyFile};
 use super::{Feed, Result, Sink};
 use crate::errno::Errno::{ENOSPC, ENOTTY, ENXIO};
 use crate::{user, wasi};
 
 /// The devices of the machine.
 pub struct Devices {
-    pub terminal: Rc<Terminal>,
+    /// The host's terminal, if it gives one.
+    pub console: Option<Rc<Tty>>,
+    pub ptys: Rc<Ptys>,
+    /// Signals that terminals send.
+    pub posted: Rc<Posted>,
+    /// What `/dev/tty` is to the process that asks.
+    pub controlling: RefCell<Option<Rc<Tty>>>,
 }
 
 /// `/dev` as devices(7) and containers have it: name, number, mode.
@@ -29,8 +37,6 @@ pub const NODES: [(&[u8], Device, u32); 8] = [
 
 /// The system's console.
 pub const CONSOLE: Device = device(5, 1);
-/// The terminal that the streams are, where they are one: `/dev/pts/0`.
-pub const PTS0: Device = device(136, 0);
 
 const fn device(major: u32, minor: u32) -> Device {
     Device { major, minor }
@@ -50,7 +56,9 @@ impl Devices {
             (1, 5) => Rc::new(Zero),
             (1, 7) => Rc::new(Full),
             (1, 8 | 9) => Rc::new(RandomFile),
-            (5, 0 | 1) | (136, 0) => ConsoleFile::terminal(&self.terminal).ok_or(ENXIO)?,
+            (5, 0) => TtyFile::new(self.controlling.borrow().as_ref().ok_or(ENXIO)?),
+            (5, 1) => TtyFile::new(self.console.as_ref().ok_or(ENXIO)?),
+            (5, 2) => self.ptys.open_master()?,
             _ => return Err(ENXIO),
         })
     }

@@ -10,7 +10,7 @@
 //! | [`vfs`] | operations on paths: open, mkdir, rename, … |
 //! | [`mem`] | the filesystem in memory, over the ROM (`/`) or over nothing (tmpfs) |
 //! | [`file`], [`fd_table`] | open file descriptions and the descriptors that name them |
-//! | [`device`], [`console`] | character devices |
+//! | [`device`], [`console`], [`tty`] | character devices, the host's streams, terminals |
 //! | [`lock`], [`record_lock`] | flock(2), locks of fcntl(2) |
 //! | [`pipe`], [`eventfd`], [`timerfd`], [`signalfd`] | pipes and FIFOs, event counters, timers, signals |
 //! | [`epoll`], [`socket`] | sets of files, sockets |
@@ -42,6 +42,7 @@ pub mod signalfd;
 pub mod socket;
 pub mod sysfs;
 pub mod timerfd;
+pub mod tty;
 pub mod types;
 pub mod uio;
 pub mod vfs;

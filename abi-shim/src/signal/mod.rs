@@ -7,6 +7,7 @@ pub use frame::sigreturn;
 
 use crate::kernel::Kernel;
 use crate::process::End;
+use crate::task::State;
 use crate::user::Pod;
 
 /// Numbers of signals.
@@ -339,7 +340,7 @@ pub enum Interrupted {
 }
 
 /// Delivers what is due before the task goes on at `pc`; gives the pc at which it goes on instead.
-pub fn deliver(k: &mut Kernel, pc: u32, interrupted: Interrupted) -> u32 {
+pub fn deliver(k: &mut Kernel, mut pc: u32, mut interrupted: Interrupted) -> u32 {
     while let Some(info) = take(k, SignalSet(!k.task.blocked.0)) {
         let action = k.process.actions.get(info.signal);
         match action.handler {
@@ -356,7 +357,14 @@ pub fn deliver(k: &mut Kernel, pc: u32, interrupted: Interrupted) -> u32 {
                 }
             }
             Action::DEFAULT => {}
-            _ => return enter_handler(k, pc, info, action, interrupted),
+            // Of several the last is on top, as in Linux: its handler runs first.
+            _ => {
+                pc = enter_handler(k, pc, info, action, interrupted);
+                interrupted = Interrupted::No;
+                if k.task.state == State::Ended {
+                    return pc;
+                }
+            }
         }
     }
     if let Some(blocked) = k.task.saved_blocked.take() {

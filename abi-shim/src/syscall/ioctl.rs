@@ -20,7 +20,7 @@ const FIOASYNC: u32 = 0x5452;
 const FICLONE: u32 = 0x4004_9409;
 const FICLONERANGE: u32 = 0x4020_940d;
 
-/// Implements Linux syscall ioctl(2).
+/// Implements Linux syscall ioctl(2). Of terminals, locks of settings, modem lines and packets about flow control are not there.
 pub fn sys_ioctl(k: &mut Kernel, [fd, request, arg, ..]: [u64; 6]) -> SysResult {
     let file = file(k, fd)?;
     let request = request as u32;
@@ -40,6 +40,9 @@ pub fn sys_ioctl(k: &mut Kernel, [fd, request, arg, ..]: [u64; 6]) -> SysResult 
             return if file.flags().writable() { Err(crate::errno::Errno::EOPNOTSUPP) } else { Err(EBADF) };
         }
         _ => {}
+    }
+    if let Some(result) = super::tty::ioctl(k, &file, request, arg) {
+        return result;
     }
     match (file.any_object(), file.inode().kind(), request) {
         (Some(object), ..) => object.ioctl(request, arg),

@@ -42,6 +42,7 @@ pub mod table;
 pub mod time;
 pub mod timer;
 pub mod timerfd;
+pub mod tty;
 pub mod wait;
 pub mod xattr;
 

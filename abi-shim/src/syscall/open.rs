@@ -87,6 +87,7 @@ fn open(k: &mut Kernel, path: &PathArg, flags: u32, mode: u64, rules: Rules) -> 
         k.task.opening = Some(file);
         return Err(k.block_forever(For::Anything));
     }
+    super::tty::opened(k, &file, flags.has(OpenFlags::NOCTTY));
     let fd = table(k).borrow_mut().add(file, flags.has(OpenFlags::CLOEXEC))?;
     Ok(fd as u64)
 }

@@ -52,6 +52,7 @@ pub fn file(k: &Kernel, fd: u64) -> Result<Rc<File>> {
 pub fn show_process(k: &Kernel) {
     k.show(&k.process);
     k.vfs.processes().set_current(k.process.pid);
+    k.vfs.devices().controlling.replace(k.process.tty.clone());
 }
 
 /// A path from user memory and who walks it, from a directory's descriptor.

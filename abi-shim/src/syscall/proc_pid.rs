@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::fs::types::encode_device;
 use crate::kernel::Kernel;
 use crate::limits;
 use crate::mm::{Backing, PAGE, Prot};
@@ -116,13 +117,22 @@ impl<'a> Subject<'a> {
         let nice = process.nice;
         let start = format!("{} ({name}) {} {} {} {}", process.pid, self.state, process.parent, process.group, process.session);
         // tty_nr tpgid flags minflt cminflt majflt cmajflt utime stime cutime cstime priority nice num_threads itrealvalue starttime
-        let middle = format!("0 -1 4194304 0 0 0 0 {utime} 0 0 0 {} {nice} {} 0 {started}", 20 + nice, self.threads);
+        let terminal = self.terminal();
+        let middle = format!("{terminal} 4194304 0 0 0 0 {utime} 0 0 0 {} {nice} {} 0 {started}", 20 + nice, self.threads);
         // vsize rss rsslim startcode endcode startstack kstkesp kstkeip signal blocked sigignore sigcatch wchan nswap cnswap
         let memory = format!("{size} {} {} 1 1 0 0 0 0 0 0 0 0 0 0", size / PAGE, limits::INFINITY);
         // exit_signal processor rt_priority policy delayacct_blkio_ticks guest_time cguest_time start_data end_data start_brk
         let [arg_start, arg_end, env_start, env_end] = [args.0, args.0 + args.1, env.0, env.0 + env.1];
         let end = format!("17 0 0 0 0 0 0 0 0 0 {arg_start} {arg_end} {env_start} {env_end} 0");
         format!("{start} {middle} {memory} {end}\n").into_bytes()
+    }
+
+    /// tty_nr and tpgid.
+    fn terminal(&self) -> String {
+        match &self.process.tty {
+            Some(tty) => format!("{} {}", encode_device(tty.device()), tty.group()),
+            None => "0 -1".into(),
+        }
     }
 
     fn status(&self) -> Vec<u8> {

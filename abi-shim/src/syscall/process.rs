@@ -84,6 +84,7 @@ pub fn sys_setsid(k: &mut Kernel, _: [u64; 6]) -> SysResult {
         return Err(Errno::EPERM);
     }
     (k.process.session, k.process.group) = (pid, pid);
+    k.process.tty = None;
     Ok(pid as u64)
 }
 

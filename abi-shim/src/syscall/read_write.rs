@@ -6,6 +6,7 @@ use crate::errno::Errno::{EAGAIN, EINVAL, EOPNOTSUPP, EPIPE};
 use crate::errno::SysResult;
 use crate::fs::file::Whence;
 use crate::fs::signalfd::SignalFd;
+use crate::fs::tty::TtyFile;
 use crate::fs::types::poll;
 use crate::fs::uio::{Piece, UserPieces};
 use crate::fs::{File, Result};
@@ -15,6 +16,7 @@ use crate::user;
 use super::path::{count, file, offset, or_wait};
 use super::proc::refresh_text;
 use super::signalfd::read_signals;
+use super::tty::{check_write, read_tty};
 
 /// No call moves more: `MAX_RW_COUNT`.
 pub const MAX_RW_COUNT: u64 = 0x7fff_f000;
@@ -49,6 +51,9 @@ fn read(k: &mut Kernel, file: &Rc<File>, pieces: &[Piece], at: Option<u64>) -> S
     if let Some(fd) = file.as_object::<SignalFd>() {
         return read_signals(k, file, &fd, &mut sink);
     }
+    if let (Some(terminal), None) = (file.as_object::<TtyFile>(), at) {
+        return read_tty(k, file, &terminal.tty, &mut sink);
+    }
     refresh_text(k, file, at.unwrap_or(file.offset()));
     let result = match at {
         None => file.read(&mut sink),
@@ -59,6 +64,7 @@ fn read(k: &mut Kernel, file: &Rc<File>, pieces: &[Piece], at: Option<u64>) -> S
 
 /// Writes from pieces of user memory. A pipe that takes only a part of it makes the call wait for the rest.
 fn write(k: &mut Kernel, file: &Rc<File>, pieces: &[Piece], at: Option<u64>) -> SysResult {
+    check_write(k, file)?;
     let mut feed = UserPieces::new(pieces);
     let done = k.task.done;
     feed.skip(done);

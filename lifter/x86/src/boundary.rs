@@ -144,6 +144,17 @@ pub mod export {
     pub const HELPER_PREFIX: &str = "hoist_helper_";
 }
 
+/// Messages to the kernel among the bytes of standard input, where [`environment::TERMINAL`] says that there are: WASI 0.2 has no window
+/// size, and no signals.
+pub mod terminal_input {
+    /// Begins a message; twice it is this byte itself, which no text in UTF-8 has.
+    pub const ESCAPE: u8 = 0xff;
+    /// The window has another size: rows and columns follow, two bytes each, the high one first.
+    pub const SIZE: u8 = b'S';
+    /// A signal for the first process: its number follows.
+    pub const SIGNAL: u8 = b'K';
+}
+
 /// Environment variables that whoever starts the component sets for the kernel. The guest does not see them; all
 /// others are added to the image's environment.
 pub mod environment {
@@ -154,6 +165,9 @@ pub mod environment {
     /// `user`, `uid`, `user:group` or `uid:gid` instead of the image's.
     pub const USER: &str = "HOIST_USER";
     pub const HOSTNAME: &str = "HOIST_HOSTNAME";
+    /// `ROWSxCOLUMNS`: the terminal that standard input, output and error are is of this size and is raw: bytes come as they are typed, and
+    /// go as they are. Messages of [`super::terminal_input`] come among them. Without it the host's terminal is taken to put lines together.
+    pub const TERMINAL: &str = "HOIST_TERMINAL";
     /// Comma-separated: `syscalls` prints every system call to standard error in strace's notation, `blocks` the address of each block
     /// that is interpreted.
     pub const TRACE: &str = "HOIST_TRACE";

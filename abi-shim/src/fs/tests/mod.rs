@@ -56,7 +56,7 @@ impl Tree {
         let mut rom = Vec::new();
         packed.write_to(&mut rom).unwrap();
         crate::machine::install(rom, vec![]);
-        let vfs = boot([false; 3]).unwrap();
+        let vfs = boot([false; 3], None).unwrap();
         let fs = FsInfo::new(&vfs);
         Tree { vfs, fs, cred: Cred::root() }
     }

@@ -11,7 +11,7 @@ use crate::fs::types::OpenFlags;
 
 fn tree() -> Tree {
     let t = Tree::new();
-    let files = Rc::new(RefCell::new(open_stdio(&t.vfs).unwrap()));
+    let files = Rc::new(RefCell::new(open_stdio(&t.vfs, [false; 3]).unwrap()));
     let fs = Rc::new(RefCell::new(t.fs.clone()));
     let exe = Some(t.find("/big").unwrap());
     files.borrow_mut().add(t.open("/dir/a", OpenFlags::RDONLY).unwrap(), false).unwrap();
