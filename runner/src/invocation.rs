@@ -2,10 +2,14 @@
 
 use std::path::PathBuf;
 
+#[cfg(unix)]
+use hoist_x86::boundary::environment;
 use wasmtime_wasi::cli::{IsTerminal, StdinStream, StdoutStream};
 use wasmtime_wasi::{FsPerms, WasiCtx};
 
 use crate::RunError;
+#[cfg(unix)]
+use crate::terminal::Terminal;
 
 /// What a run is given. Nothing but what stands here reaches the guest.
 #[derive(Clone, Debug, Default)]
@@ -30,7 +34,16 @@ pub struct Mount {
 }
 
 impl Invocation {
-    pub(crate) fn context(&self) -> Result<WasiCtx, RunError> {
+    /// The terminal that the guest gets, if it is to have one.
+    #[cfg(unix)]
+    pub(crate) fn terminal(&self) -> Result<Option<Terminal>, RunError> {
+        match self.interactive && self.tty {
+            true => Terminal::take().map_err(RunError::Terminal),
+            false => Ok(None),
+        }
+    }
+
+    pub(crate) fn context(&self, #[cfg(unix)] terminal: Option<&Terminal>) -> Result<WasiCtx, RunError> {
         let mut wasi = WasiCtx::builder();
         wasi.args(&self.args).envs(&self.env);
         // One guest has the thread to itself.
@@ -45,6 +58,10 @@ impl Invocation {
             true => wasi.stdout(std::io::stdout()).stderr(std::io::stderr()),
             false => wasi.stdout(Pipe(std::io::stdout())).stderr(Pipe(std::io::stderr())),
         };
+        #[cfg(unix)]
+        if let Some(terminal) = terminal {
+            wasi.stdin(terminal.input()).env(environment::TERMINAL, terminal.size());
+        }
         for mount in &self.mounts {
             let permissions = if mount.read_only { FsPerms::ReadOnly } else { FsPerms::ReadWrite };
             wasi.preopened_dir(&mount.host, &mount.guest, permissions)

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`cache`] | compiled code by content |
 //! | [`invocation`] | what a run is given: arguments, environment, directories, standard streams |
+//! | [`terminal`] | the host's terminal while a guest has it |
 //! | [`trap`] | what a trap means to a user |
 //!
 //! The engine is configured as the stock `wasmtime` command is (512 KiB of Wasm stack, 4 GiB reserved per memory), so that what runs here runs there.
@@ -17,6 +18,8 @@ use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxView, WasiView};
 
 pub mod cache;
 pub mod invocation;
+#[cfg(unix)]
+pub mod terminal;
 pub mod trap;
 
 pub use cache::{Cache, CacheError};
@@ -30,6 +33,8 @@ pub enum RunError {
     Cache(#[from] CacheError),
     #[error("cannot mount {host}: {source}")]
     Mount { host: String, source: wasmtime::Error },
+    #[error("the terminal: {0}")]
+    Terminal(std::io::Error),
     #[error("the WebAssembly engine does not start: {0:#}")]
     Engine(wasmtime::Error),
     #[error("not a component that hoist can run: {0:#}")]
@@ -87,11 +92,18 @@ impl Runner {
     /// Runs a component; returns its exit status as a shell's `$?` has it.
     ///
     /// # Errors
-    /// `Mount`, `Instantiate`, `Trap`.
+    /// `Mount`, `Terminal`, `Instantiate`, `Trap`.
     pub fn run(&self, component: &Component, invocation: &Invocation) -> Result<u8, RunError> {
         let mut linker = Linker::new(&self.engine);
         wasmtime_wasi::p2::add_to_linker_sync(&mut linker).map_err(RunError::Instantiate)?;
-        let host = Host { wasi: invocation.context()?, table: ResourceTable::new() };
+        // Other components' line editing is the host's.
+        #[cfg(unix)]
+        let terminal = if component.get_export_index(None, STATUS).is_some() { invocation.terminal()? } else { None };
+        let wasi = invocation.context(
+            #[cfg(unix)]
+            terminal.as_ref(),
+        )?;
+        let host = Host { wasi, table: ResourceTable::new() };
         let mut store = Store::new(&self.engine, host);
         let instance = linker.instantiate(&mut store, component).map_err(RunError::Instantiate)?;
         let command = Command::new(&mut store, &instance).map_err(RunError::Instantiate)?;
@@ -105,9 +117,12 @@ impl Runner {
     }
 }
 
+/// What hoist's components export besides WASI's.
+const STATUS: &str = "hoist:guest/status";
+
 /// Asks the kernel how the program ended: WASI only tells success from failure. `None` for other components.
 fn exit_code(store: &mut Store<Host>, instance: &Instance) -> Option<u8> {
-    let interface = instance.get_export_index(&mut *store, None, "hoist:guest/status")?;
+    let interface = instance.get_export_index(&mut *store, None, STATUS)?;
     let function = instance.get_export_index(&mut *store, Some(&interface), "exit-code")?;
     let function = instance.get_typed_func::<(), (u32,)>(&mut *store, &function).ok()?;
     let (code,) = function.call(store, ()).ok()?;
