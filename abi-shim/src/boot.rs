@@ -107,6 +107,7 @@ pub fn boot(options: Options) -> Result<Kernel, BootError> {
         end: None,
         signal_fds: Vec::new(),
         abstract_sockets: Default::default(),
+        ipc: Default::default(),
         next_timer: None,
         turn_began: 0,
         activity: 0,

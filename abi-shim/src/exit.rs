@@ -38,6 +38,7 @@ impl Kernel {
             return;
         }
         self.leave_memory();
+        self.ipc.end_of(pid);
         record_lock::free_process(pid);
         self.process.files = Rc::default();
         self.show(&self.process);

@@ -15,6 +15,7 @@ use crate::fs::socket::UnixSocket;
 use crate::fs::tty::TtyFile;
 use crate::fs::types::poll;
 use crate::fs::{Cred, FdTable, File, Vfs};
+use crate::ipc::Ipc;
 use crate::process::{End, Process};
 use crate::signal::{self, Info, Interrupted, number};
 use crate::syscall;
@@ -54,6 +55,8 @@ pub struct Kernel {
     pub signal_fds: Vec<Weak<SignalFd>>,
     /// Sockets bound to names that are not in the tree: unix(7).
     pub abstract_sockets: BTreeMap<Vec<u8>, Weak<UnixSocket>>,
+    /// What processes share by number: sysvipc(7).
+    pub ipc: Ipc,
     /// uname(2), sethostname(2).
     pub hostname: Vec<u8>,
     /// When the machine started, on the monotonic clock.

@@ -11,6 +11,7 @@
 //! | [`exec`], [`elf`], [`stack`] | execve(2) |
 //! | [`mm`], [`code_map`] | the address space; which lifted code is good where |
 //! | [`terminal`] | what terminals have to do with processes |
+//! | [`ipc`] | what processes share by number |
 //! | [`signal`], [`timer`], [`cred`], [`limits`] | what their names say |
 //! | [`fs`] | files |
 //! | [`user`], [`rom`], [`cpu`] over [`machine`] | guest memory, ROM and manifest, registers; natively a stand-in |
@@ -30,6 +31,7 @@ pub mod exec;
 pub mod exit;
 pub mod fork;
 pub mod fs;
+pub mod ipc;
 pub mod kernel;
 pub mod limits;
 pub mod machine;

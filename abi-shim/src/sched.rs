@@ -194,7 +194,7 @@ impl Kernel {
     /// [`crate::syscall`].
     pub fn block(&mut self, events: &[Event], deadline: Option<Nanos>, what: For) -> Errno {
         let restarts = !matches!(what, For::Nothing | For::Signals(_));
-        self.task.wait = Wait { events: events.to_vec(), deadline, what, restarts };
+        self.task.set_wait(Wait { events: events.to_vec(), deadline, what, restarts });
         Errno::ERESTARTSYS
     }
 

@@ -94,6 +94,8 @@ pub struct Task {
     pub done: usize,
     /// The end of a FIFO that open(2) opens, while it waits for the other end.
     pub opening: Option<Rc<File>>,
+    /// The call that is being made has waited.
+    waited: bool,
     /// When the call that is being made times out; kept while it is made again.
     deadline: Option<Nanos>,
 }
@@ -122,8 +124,20 @@ impl Task {
             cpu: CpuState::default(),
             done: 0,
             opening: None,
+            waited: false,
             deadline: None,
         }
+    }
+
+    /// Whether the call that is being made has waited before.
+    pub fn has_waited(&self) -> bool {
+        self.waited
+    }
+
+    /// The call that is being made waits.
+    pub fn set_wait(&mut self, wait: Wait) {
+        self.wait = wait;
+        self.waited = true;
     }
 
     /// What execve(2) resets.
@@ -147,6 +161,7 @@ impl Task {
     pub fn begin_call(&mut self, next: u32) {
         self.next = next;
         self.deadline = None;
+        self.waited = false;
         self.done = 0;
         self.opening = None;
         self.woken = false;

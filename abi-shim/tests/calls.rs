@@ -97,6 +97,7 @@ programs!(
     content,
     descriptors,
     directories,
+    ipc,
     memory,
     names,
     open,

@@ -10,7 +10,7 @@ use super::{
     pipe::*, poll::*,
 };
 use super::{memory::*, process::*, signal::*, signalfd::*, system::*, time::*, timer::*};
-use super::{read_write::*, socket::*, stat::*, timerfd::*, wait::*, xattr::*};
+use super::{msg::*, read_write::*, sem::*, shm::*, socket::*, stat::*, timerfd::*, wait::*, xattr::*};
 
 macro_rules! row {
     ($number:literal, $function:ident, [$($arg:expr),*]) => {
@@ -49,6 +49,9 @@ pub const ROWS: &[Row] = &[
     row!(26, sys_msync, [Ptr, Size, Hex]),
     row!(27, sys_mincore, [Ptr, Size, Ptr]),
     row!(28, sys_madvise, [Ptr, Size, Value(flags::MADV)]),
+    row!(29, sys_shmget, [Hex, Size, Hex]),
+    row!(30, sys_shmat, [Int, Ptr, Hex]),
+    row!(31, sys_shmctl, [Int, Int, Ptr]),
     row!(32, sys_dup, [Fd]),
     row!(33, sys_dup2, [Fd, Fd]),
     row!(34, sys_pause, []),
@@ -81,6 +84,14 @@ pub const ROWS: &[Row] = &[
     row!(61, sys_wait4, [Int, Ptr, Hex, Ptr]),
     row!(62, sys_kill, [Int, Signal]),
     row!(63, sys_uname, [Ptr]),
+    row!(64, sys_semget, [Hex, Int, Hex]),
+    row!(65, sys_semop, [Int, Ptr, Size]),
+    row!(66, sys_semctl, [Int, Int, Int, Hex]),
+    row!(67, sys_shmdt, [Ptr]),
+    row!(68, sys_msgget, [Hex, Hex]),
+    row!(69, sys_msgsnd, [Int, Ptr, Size, Hex]),
+    row!(70, sys_msgrcv, [Int, Ptr, Size, Long, Hex]),
+    row!(71, sys_msgctl, [Int, Int, Ptr]),
     row!(72, sys_fcntl, [Fd, Value(flags::FCNTL), Hex]),
     row!(73, sys_flock, [Fd, Flags(flags::LOCK)]),
     row!(74, sys_fsync, [Fd]),
@@ -188,6 +199,7 @@ pub const ROWS: &[Row] = &[
     row!(217, sys_getdents64, [Fd, Ptr, Size]),
     row!(218, sys_set_tid_address, [Ptr]),
     row!(219, sys_restart_syscall, []),
+    row!(220, sys_semtimedop, [Int, Ptr, Size, Timespec]),
     row!(221, sys_fadvise64, [Fd, Long, Size, Int]),
     row!(222, sys_timer_create, [Value(flags::CLOCK), Ptr, Ptr]),
     row!(223, sys_timer_settime, [Int, Hex, Ptr, Ptr]),
