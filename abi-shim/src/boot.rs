@@ -108,6 +108,7 @@ pub fn boot(options: Options) -> Result<Kernel, BootError> {
         signal_fds: Vec::new(),
         abstract_sockets: Default::default(),
         ipc: Default::default(),
+        ports: Default::default(),
         next_timer: None,
         turn_began: 0,
         activity: 0,

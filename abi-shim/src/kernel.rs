@@ -10,8 +10,9 @@ use crate::errno::Errno;
 use crate::fs::boot::FsInfo;
 use crate::fs::console::ConsoleFile;
 use crate::fs::epoll::Epoll;
+use crate::fs::inet::Ports;
 use crate::fs::signalfd::SignalFd;
-use crate::fs::socket::UnixSocket;
+use crate::fs::socket::Socket;
 use crate::fs::tty::TtyFile;
 use crate::fs::types::poll;
 use crate::fs::{Cred, FdTable, File, Vfs};
@@ -54,7 +55,9 @@ pub struct Kernel {
     /// Descriptors of signalfd(2) that are open.
     pub signal_fds: Vec<Weak<SignalFd>>,
     /// Sockets bound to names that are not in the tree: unix(7).
-    pub abstract_sockets: BTreeMap<Vec<u8>, Weak<UnixSocket>>,
+    pub abstract_sockets: BTreeMap<Vec<u8>, Weak<Socket>>,
+    /// Ports of ip(7).
+    pub ports: Ports,
     /// What processes share by number: sysvipc(7).
     pub ipc: Ipc,
     /// uname(2), sethostname(2).
@@ -129,10 +132,15 @@ impl Kernel {
         Info { signal, code, errno: 0, words: [pid | uid << 32, 0] }
     }
 
-    /// For a call that cannot go on before a file is ready; `events` are those of poll(2).
+    /// For a call that cannot go on before a file is ready; `events` are those of poll(2). `EAGAIN` if it has waited as long as it may.
     pub fn wait_for_file(&mut self, file: &Rc<File>, events: u32) -> Errno {
         let host = host_events(file, events);
-        self.block(&host, file.deadline(), For::Files(vec![(file.clone(), events)]))
+        let timeout = file.as_object::<Socket>().and_then(|socket| socket.timeout(events));
+        let deadline = timeout.map(|nanos| self.task.deadline_after(nanos));
+        if deadline.is_some_and(|deadline| wasi::clock::monotonic() >= deadline) {
+            return Errno::EAGAIN;
+        }
+        self.block(&host, deadline.or(file.deadline()), For::Files(vec![(file.clone(), events)]))
     }
 
     // ---- Time

@@ -94,6 +94,8 @@ pub struct Task {
     pub done: usize,
     /// The end of a FIFO that open(2) opens, while it waits for the other end.
     pub opening: Option<Rc<File>>,
+    /// Messages that sendmmsg(2) or recvmmsg(2) is done with, while it waits.
+    pub messages: u64,
     /// The call that is being made has waited.
     waited: bool,
     /// When the call that is being made times out; kept while it is made again.
@@ -124,6 +126,7 @@ impl Task {
             cpu: CpuState::default(),
             done: 0,
             opening: None,
+            messages: 0,
             waited: false,
             deadline: None,
         }
@@ -162,6 +165,7 @@ impl Task {
         self.next = next;
         self.deadline = None;
         self.waited = false;
+        self.messages = 0;
         self.done = 0;
         self.opening = None;
         self.woken = false;

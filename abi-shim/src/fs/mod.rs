@@ -13,7 +13,7 @@
 //! | [`device`], [`console`], [`tty`] | character devices, the host's streams, terminals |
 //! | [`lock`], [`record_lock`] | flock(2), locks of fcntl(2) |
 //! | [`pipe`], [`eventfd`], [`timerfd`], [`signalfd`] | pipes and FIFOs, event counters, timers, signals |
-//! | [`epoll`], [`socket`] | sets of files, sockets |
+//! | [`epoll`], [`socket`], [`inet`], [`netlink`] | sets of files, sockets and their domains |
 //! | [`boot`] | the tree that a container starts with; a process's root, working directory, umask |
 //! | [`host`] | directories that the host grants |
 //! | [`procfs`], [`sysfs`] | `/proc`, `/sys` |
@@ -32,9 +32,11 @@ pub mod eventfd;
 pub mod fd_table;
 pub mod file;
 pub mod host;
+pub mod inet;
 pub mod inode;
 pub mod lock;
 pub mod mem;
+pub mod netlink;
 pub mod pipe;
 pub mod procfs;
 pub mod record_lock;

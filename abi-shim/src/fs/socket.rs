@@ -1,23 +1,45 @@
-//! Sockets of the UNIX domain: unix(7).
+//! Sockets: unix(7), and those of ip(7) and netlink(7) as far as bytes are concerned.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::{Rc, Weak};
 
 use super::file::{File, FileObject};
 use super::types::poll;
 use super::{Feed, Result, Sink};
 use crate::errno::Errno::{
-    EAGAIN, ECONNREFUSED, ECONNRESET, EINVAL, EISCONN, EMSGSIZE, ENOTCONN, ENOTTY, EOPNOTSUPP, EPIPE, EPROTOTYPE,
+    self, EAGAIN, ECONNREFUSED, ECONNRESET, EINVAL, EISCONN, EMSGSIZE, ENOTCONN, ENOTTY, EOPNOTSUPP, EPIPE, EPROTOTYPE,
 };
 use crate::user;
+use crate::wasi::Nanos;
 
 /// Bytes under way to one end: `net.core.wmem_default`.
 pub const BUFFER: usize = 212_992;
 /// The most connections that wait for accept(2): `net.core.somaxconn`.
 const BACKLOG_MAX: usize = 4096;
 
+/// Options that say how long calls wait: socket(7).
+const SOL_SOCKET: u64 = 1;
+pub const SO_RCVTIMEO: u64 = 20;
+pub const SO_SNDTIMEO: u64 = 21;
+
 const FIONREAD: u32 = 0x541b;
+
+/// The domains of sockets: address families of socket(2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Domain {
+    Unix = 1,
+    V4 = 2,
+    V6 = 10,
+    Netlink = 16,
+}
+
+impl Domain {
+    /// AF_INET and AF_INET6.
+    pub fn is_internet(self) -> bool {
+        matches!(self, Domain::V4 | Domain::V6)
+    }
+}
 
 /// The types of sockets: socket(2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +105,7 @@ enum State {
     Fresh,
     /// Connections that wait for accept(2), and how many may.
     Listening {
-        queue: VecDeque<Rc<UnixSocket>>,
+        queue: VecDeque<Rc<Socket>>,
         backlog: usize,
     },
     Connected {
@@ -94,12 +116,21 @@ enum State {
 }
 
 /// A socket.
-pub struct UnixSocket {
+pub struct Socket {
+    pub domain: Domain,
     pub ty: Type,
     /// Who made it.
     pub owner: Cell<Peer>,
     /// SO_PASSCRED.
     pub pass_credentials: Cell<bool>,
+    /// What happened behind the program's back: SO_ERROR.
+    pub error: Cell<Option<Errno>>,
+    /// connect(2) has said EINPROGRESS.
+    pub connecting: Cell<bool>,
+    /// The peer that is gone has been written to: tcp(7) tells the next write.
+    told: Cell<bool>,
+    /// Values of options that nobody but their setter reads, by level and name.
+    pub options: RefCell<BTreeMap<(u64, u64), Vec<u8>>>,
     state: RefCell<State>,
     incoming: Rc<Channel>,
     name: Name,
@@ -114,14 +145,19 @@ pub struct Received {
     pub with: Ancillary,
 }
 
-impl UnixSocket {
+impl Socket {
     /// One that is not connected.
     #[allow(clippy::new_ret_no_self)] // it is made to be an open file
-    pub fn new(ty: Type, owner: Peer) -> Rc<UnixSocket> {
-        Rc::new(UnixSocket {
+    pub fn new(domain: Domain, ty: Type, owner: Peer) -> Rc<Socket> {
+        Rc::new(Socket {
+            domain,
             ty,
             owner: Cell::new(owner),
             pass_credentials: Cell::new(false),
+            error: Cell::new(None),
+            connecting: Cell::new(false),
+            told: Cell::new(false),
+            options: RefCell::default(),
             state: RefCell::new(State::Fresh),
             incoming: Rc::default(),
             name: Name::default(),
@@ -129,16 +165,35 @@ impl UnixSocket {
     }
 
     /// Two that are connected to each other: socketpair(2).
-    pub fn pair(ty: Type, owner: Peer) -> (Rc<UnixSocket>, Rc<UnixSocket>) {
-        let (one, other) = (UnixSocket::new(ty, owner), UnixSocket::new(ty, owner));
+    pub fn pair(ty: Type, owner: Peer) -> (Rc<Socket>, Rc<Socket>) {
+        let (one, other) = (Socket::new(Domain::Unix, ty, owner), Socket::new(Domain::Unix, ty, owner));
         one.attach(&other);
         other.attach(&one);
         (one, other)
     }
 
-    fn attach(&self, peer: &UnixSocket) {
+    fn attach(&self, peer: &Socket) {
         let (peer_name, owner) = (peer.name.borrow().clone(), peer.owner.get());
         *self.state.borrow_mut() = State::Connected { outgoing: peer.incoming.clone(), peer_name, peer: owner };
+    }
+
+    /// Whether an option is on.
+    pub fn flag(&self, option: (u64, u64)) -> bool {
+        self.options.borrow().get(&option).is_some_and(|value| value.iter().any(|&byte| byte != 0))
+    }
+
+    /// Whether each message finds its own way: datagrams but those of unix(7).
+    pub fn goes_by_address(&self) -> bool {
+        self.domain != Domain::Unix && self.ty == Type::Datagram
+    }
+
+    /// How long a call may wait for these events of poll(2): SO_RCVTIMEO, SO_SNDTIMEO; `None`: for ever.
+    pub fn timeout(&self, events: u32) -> Option<Nanos> {
+        let name = if events & poll::IN != 0 { SO_RCVTIMEO } else { SO_SNDTIMEO };
+        let options = self.options.borrow();
+        let [seconds, micros]: [u64; 2] = user::from_bytes(options.get(&(SOL_SOCKET, name))?)?;
+        let nanos = seconds.saturating_mul(1_000_000_000).saturating_add(micros.saturating_mul(1000));
+        Some(nanos).filter(|&nanos| nanos != 0)
     }
 
     /// Its address without the family; empty: none.
@@ -178,7 +233,7 @@ impl UnixSocket {
         if self.ty == Type::Datagram {
             return Err(EOPNOTSUPP);
         }
-        if self.name.borrow().is_empty() {
+        if self.name.borrow().is_empty() && self.domain == Domain::Unix {
             return Err(EINVAL);
         }
         let wanted = usize::try_from(backlog).unwrap_or(BACKLOG_MAX).min(BACKLOG_MAX);
@@ -195,7 +250,7 @@ impl UnixSocket {
     ///
     /// # Errors
     /// `EISCONN`, `EPROTOTYPE`, `ECONNREFUSED`; `EAGAIN` if too many wait already.
-    pub fn connect(&self, to: &Rc<UnixSocket>) -> Result<()> {
+    pub fn connect(&self, to: &Rc<Socket>) -> Result<()> {
         if to.ty != self.ty {
             return Err(EPROTOTYPE);
         }
@@ -203,6 +258,15 @@ impl UnixSocket {
             self.attach(to);
             return Ok(());
         }
+        let name = to.name();
+        self.connect_as(to, &name)
+    }
+
+    /// Likewise, of a socket that keeps connections; the served end has this address.
+    ///
+    /// # Errors
+    /// As [`Socket::connect`].
+    pub fn connect_as(&self, to: &Rc<Socket>, name: &[u8]) -> Result<()> {
         match &*self.state.borrow() {
             State::Fresh => {}
             State::Connected { .. } => return Err(EISCONN),
@@ -213,13 +277,46 @@ impl UnixSocket {
         if queue.len() > *backlog {
             return Err(EAGAIN);
         }
-        let served = UnixSocket::new(self.ty, to.owner.get());
-        served.set_name(&to.name.borrow());
+        let served = Socket::new(to.domain, self.ty, to.owner.get());
+        served.set_name(name);
+        *served.options.borrow_mut() = to.options.borrow().clone();
         served.attach(self);
         self.attach(&served);
         queue.push_back(served);
         to.incoming.moved(0);
         Ok(())
+    }
+
+    /// Gives the peer another address, as it is written in this socket's domain.
+    pub fn set_peer_name(&self, name: Vec<u8>) {
+        if let State::Connected { peer_name, .. } = &mut *self.state.borrow_mut() {
+            *peer_name = name;
+        }
+    }
+
+    /// Remembers the peer of datagrams, which go their way by its address.
+    pub fn connect_nowhere(&self, peer_name: Vec<u8>) {
+        let state = State::Connected { outgoing: Rc::default(), peer_name, peer: Peer::default() };
+        *self.state.borrow_mut() = state;
+    }
+
+    /// The last connection that waits for accept(2).
+    pub fn last_waiting(&self) -> Option<Rc<Socket>> {
+        match &*self.state.borrow() {
+            State::Listening { queue, .. } => queue.back().cloned(),
+            _ => None,
+        }
+    }
+
+    /// Puts a datagram into its buffer; false if there is no room.
+    pub fn deliver(&self, bytes: Vec<u8>, with: Ancillary) -> bool {
+        let channel = &self.incoming;
+        if !channel.has_room() || channel.no_reader.get() {
+            return false;
+        }
+        channel.moved(channel.bytes.get() + bytes.len());
+        channel.messages.borrow_mut().push_back(Message { bytes: bytes.into(), with });
+        true
     }
 
     /// Makes a datagram socket unconnected again: connect(2) to AF_UNSPEC.
@@ -233,7 +330,7 @@ impl UnixSocket {
     ///
     /// # Errors
     /// `EAGAIN` if nobody waits, `EINVAL` if it does not listen, `EOPNOTSUPP` for datagrams.
-    pub fn accept(&self) -> Result<Rc<UnixSocket>> {
+    pub fn accept(&self) -> Result<Rc<Socket>> {
         if self.ty == Type::Datagram {
             return Err(EOPNOTSUPP);
         }
@@ -249,7 +346,10 @@ impl UnixSocket {
     /// `EAGAIN`, `ENOTCONN`, `ECONNRESET`.
     pub fn receive(&self, sink: &mut dyn Sink, peek: bool) -> Result<Received> {
         if self.ty != Type::Datagram && !matches!(&*self.state.borrow(), State::Connected { .. }) {
-            return Err(if self.ty == Type::Stream { EINVAL } else { ENOTCONN });
+            return Err(if self.ty == Type::Stream && self.domain == Domain::Unix { EINVAL } else { ENOTCONN });
+        }
+        if let Some(error) = self.error.take() {
+            return Err(error);
         }
         let channel = &self.incoming;
         let mut messages = channel.messages.borrow_mut();
@@ -297,19 +397,38 @@ impl UnixSocket {
     ///
     /// # Errors
     /// `EAGAIN`, `EPIPE`, `EMSGSIZE`, `ENOTCONN`, `ECONNREFUSED`.
-    pub fn send(&self, feed: &mut dyn Feed, with: Ancillary, to: Option<&UnixSocket>) -> Result<usize> {
+    pub fn send(&self, feed: &mut dyn Feed, with: Ancillary, to: Option<&Socket>) -> Result<usize> {
         let channel = match (to, &*self.state.borrow()) {
             (Some(to), _) if to.ty != self.ty => return Err(EPROTOTYPE),
             (Some(to), _) => to.incoming.clone(),
             (None, State::Connected { outgoing, .. }) => outgoing.clone(),
+            (None, _) if self.domain.is_internet() && self.ty == Type::Stream => return Err(EPIPE),
             (None, _) => return Err(ENOTCONN),
         };
+        if let Some(error) = self.error.take() {
+            return Err(error);
+        }
+        if self.domain.is_internet() && !channel.no_writer.get() {
+            // The peer takes bytes as long as it is there, read or not; of its end one learns by the answer.
+            if channel.closed.get() && !self.told.replace(true) {
+                let mut lost = vec![0; feed.left()];
+                feed.take(&mut lost)?;
+                return Ok(lost.len());
+            }
+            if !channel.closed.get() {
+                return self.put(&channel, feed, with);
+            }
+        }
         if self.ty == Type::Datagram && channel.closed.get() {
             return Err(ECONNREFUSED);
         }
         if channel.no_reader.get() || channel.no_writer.get() {
             return Err(EPIPE);
         }
+        self.put(&channel, feed, with)
+    }
+
+    fn put(&self, channel: &Channel, feed: &mut dyn Feed, with: Ancillary) -> Result<usize> {
         let free = BUFFER.saturating_sub(channel.bytes.get());
         let len = feed.left();
         let part = match self.ty {
@@ -348,7 +467,7 @@ impl UnixSocket {
     }
 }
 
-impl Drop for UnixSocket {
+impl Drop for Socket {
     fn drop(&mut self) {
         let incoming = &self.incoming;
         incoming.no_reader.set(true);
@@ -366,7 +485,7 @@ impl Drop for UnixSocket {
     }
 }
 
-impl FileObject for UnixSocket {
+impl FileObject for Socket {
     fn read(&self, _offset: u64, sink: &mut dyn Sink) -> Result<usize> {
         self.receive(sink, false).map(|received| received.count)
     }
@@ -385,7 +504,8 @@ impl FileObject for UnixSocket {
             State::Fresh if self.ty != Type::Datagram => return poll::OUT | poll::WRNORM | poll::HUP,
             State::Fresh => events |= poll::OUT | poll::WRNORM,
             State::Connected { outgoing, .. } => {
-                if incoming.no_writer.get() && outgoing.no_reader.get() {
+                let closed = if self.domain.is_internet() { &outgoing.no_writer } else { &outgoing.no_reader };
+                if incoming.no_writer.get() && closed.get() {
                     events |= poll::HUP;
                 }
                 if outgoing.has_room() || outgoing.no_reader.get() {
@@ -399,6 +519,9 @@ impl FileObject for UnixSocket {
         }
         if ended {
             events |= poll::RDHUP;
+        }
+        if self.error.get().is_some() {
+            events |= poll::ERR | poll::IN | poll::RDNORM;
         }
         events
     }
@@ -425,4 +548,4 @@ impl FileObject for UnixSocket {
 }
 
 /// The socket that is bound to a file or to an abstract name, while it is open.
-pub type Bound = RefCell<Weak<UnixSocket>>;
+pub type Bound = RefCell<Weak<Socket>>;

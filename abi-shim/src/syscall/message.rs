@@ -4,16 +4,19 @@ use std::rc::Rc;
 
 use crate::errno::Errno::{self, EAGAIN, EINVAL, EISCONN, EMSGSIZE, EPERM, EPIPE, ETOOMANYREFS};
 use crate::errno::SysResult;
-use crate::fs::socket::{Ancillary, Peer, Received, Type};
+use crate::fs::netlink;
+use crate::fs::socket::{Ancillary, Domain, Name, Peer, Received, Socket, Type};
 use crate::fs::types::poll;
-use crate::fs::uio::{Piece, UserPieces};
+use crate::fs::uio::{Feed, Piece, UserPieces};
 use crate::fs::{File, Result};
 use crate::kernel::Kernel;
 use crate::user::{self, Pod};
+use crate::wasi::clock;
 
+use super::inet;
 use super::path::{any_file, or_wait, table};
 use super::read_write::pieces;
-use super::socket::{Address, address_bytes, find, own_peer, read_address, socket, write_address};
+use super::socket::{Address, address_bytes, bind_netlink, find, own_peer, read_address, socket, write_address};
 
 const MSG_PEEK: u64 = 2;
 const MSG_CTRUNC: u32 = 8;
@@ -54,8 +57,21 @@ const CONTROL_MAX: u64 = 131_072;
 // ---- Sending
 
 /// Sends pieces; where to, if not to the peer, and with what.
-fn send(k: &mut Kernel, fd: u64, pieces: &[Piece], flags: u64, to: Option<Vec<u8>>, files: Vec<Rc<File>>) -> SysResult {
+pub fn send(k: &mut Kernel, fd: u64, pieces: &[Piece], flags: u64, to: (u64, u64), files: Vec<Rc<File>>) -> SysResult {
     let (file, socket) = socket(k, fd)?;
+    let has_target = to.0 != 0 && to.1 != 0;
+    if socket.domain.is_internet() && socket.ty == Type::Datagram {
+        let to = if has_target { Some(inet::read_name(to.0, to.1)?) } else { None };
+        return inet::send_datagram(k, &socket, pieces, to);
+    }
+    if socket.domain == Domain::Netlink {
+        return ask_netlink(k, &socket, pieces);
+    }
+    if socket.domain.is_internet() && socket.peer().is_err() {
+        return inet::not_connected(k, flags & MSG_NOSIGNAL != 0);
+    }
+    // A stream that is connected does not look at addresses.
+    let to = if has_target && !socket.domain.is_internet() { target(to.0, to.1)? } else { None };
     let to = match to {
         Some(_) if socket.ty != Type::Datagram => {
             return Err(if socket.peer().is_ok() { EISCONN } else { Errno::EOPNOTSUPP });
@@ -87,6 +103,24 @@ fn send(k: &mut Kernel, fd: u64, pieces: &[Piece], flags: u64, to: Option<Vec<u8
     }
 }
 
+/// A request to netlink(7): what comes back is there at once.
+fn ask_netlink(k: &mut Kernel, socket: &Socket, pieces: &[Piece]) -> SysResult {
+    let mut feed = UserPieces::new(pieces);
+    let mut request = vec![0; feed.remaining()];
+    feed.take(&mut request)?;
+    if socket.name().is_empty() {
+        bind_netlink(k, socket, &[]);
+    }
+    let name = socket.name();
+    let port = u32::from_le_bytes([name[2], name[3], name[4], name[5]]);
+    for datagram in netlink::answer(&request, port) {
+        // From the kernel, whose number is 0.
+        let from = Name::new(vec![0; name.len()].into());
+        let _ = socket.deliver(datagram, Ancillary { from, ..Ancillary::default() });
+    }
+    Ok(request.len() as u64)
+}
+
 /// The address that a message is sent to; `None`: the peer's.
 fn target(addr: u64, len: u64) -> Result<Option<Vec<u8>>> {
     if addr == 0 || len == 0 {
@@ -101,15 +135,14 @@ fn target(addr: u64, len: u64) -> Result<Option<Vec<u8>>> {
 /// Implements Linux syscall sendto(2).
 pub fn sys_sendto(k: &mut Kernel, [fd, buf, len, flags, addr, addr_len]: [u64; 6]) -> SysResult {
     socket(k, fd)?;
-    let to = target(addr, addr_len)?;
-    send(k, fd, &[Piece { addr: buf, len: len as usize }], flags, to, Vec::new())
+    send(k, fd, &[Piece { addr: buf, len: len as usize }], flags, (addr, addr_len), Vec::new())
 }
 
 /// Implements Linux syscall sendmsg(2), with SCM_RIGHTS; SCM_CREDENTIALS may only say the truth.
 pub fn sys_sendmsg(k: &mut Kernel, [fd, msg, flags, ..]: [u64; 6]) -> SysResult {
     socket(k, fd)?;
     let header: Header = user::read(msg)?;
-    let to = target(header.name, header.name_len & u64::from(u32::MAX))?;
+    let to = (header.name, header.name_len & u64::from(u32::MAX));
     let files = sent_files(k, &header)?;
     if header.iov_len > 1024 {
         return Err(EMSGSIZE);
@@ -184,10 +217,12 @@ fn count(k: &Kernel, fd: u64, received: &Received, flags: u64) -> SysResult {
 pub fn sys_recvfrom(k: &mut Kernel, [fd, buf, len, flags, addr, addr_len]: [u64; 6]) -> SysResult {
     let received = receive(k, fd, &[Piece { addr: buf, len: len as usize }], flags)?;
     if addr != 0 {
+        let (_, socket) = socket(k, fd)?;
+        let domain = socket.domain;
         let from = received.with.from.borrow();
-        match from.is_empty() {
+        match from.is_empty() || domain.is_internet() && socket.ty == Type::Stream {
             true => user::write(addr_len, &0u32)?,
-            false => write_address(&from, addr, addr_len)?,
+            false => write_address(domain, &from, addr, addr_len)?,
         }
     }
     count(k, fd, &received, flags)
@@ -199,7 +234,7 @@ pub fn sys_recvmsg(k: &mut Kernel, [fd, msg, flags, ..]: [u64; 6]) -> SysResult 
     let received = receive(k, fd, &pieces(header.iov, header.iov_len)?, flags)?;
     let (_, socket) = socket(k, fd)?;
     let from = received.with.from.borrow().clone();
-    let name = if from.is_empty() || socket.ty != Type::Datagram { Vec::new() } else { address_bytes(&from) };
+    let name = if from.is_empty() || socket.ty != Type::Datagram { Vec::new() } else { address_bytes(socket.domain, &from) };
     if header.name != 0 {
         let room = (header.name_len as u32 as usize).min(name.len());
         user::copy_to_user(header.name, &name[..room])?;
@@ -251,4 +286,58 @@ fn give_control(k: &mut Kernel, header: &Header, sender: Option<Peer>, files: &[
         put(SCM_RIGHTS, &numbers)?;
     }
     Ok((written, cut || missing))
+}
+
+// ---- Several at once
+
+/// `struct mmsghdr`: a header, and how much of it was sent or received.
+const MMSGHDR: u64 = 64;
+const MMSG_LEN: u64 = 56;
+/// UIO_MAXIOV.
+const MESSAGES_MAX: u64 = 1024;
+
+/// Sends or receives one message after another, until one fails: then that is only told if it was the first.
+fn several(k: &mut Kernel, vec: u64, count: u64, mut one: impl FnMut(&mut Kernel, u64, u64) -> SysResult) -> SysResult {
+    let first = k.task.messages;
+    for index in first..count.min(MESSAGES_MAX) {
+        let at = vec.wrapping_add(index * MMSGHDR);
+        match one(k, at, index) {
+            Ok(len) => user::write(at.wrapping_add(MMSG_LEN), &(len as u32))?,
+            Err(Errno::ERESTARTSYS) => {
+                k.task.messages = index;
+                return Err(Errno::ERESTARTSYS);
+            }
+            Err(error) if index == 0 => return Err(error),
+            Err(_) => return Ok(index),
+        }
+    }
+    Ok(count.min(MESSAGES_MAX))
+}
+
+/// Implements Linux syscall sendmmsg(2).
+pub fn sys_sendmmsg(k: &mut Kernel, [fd, vec, count, flags, ..]: [u64; 6]) -> SysResult {
+    socket(k, fd)?;
+    several(k, vec, count as u32 as u64, |k, msg, _| sys_sendmsg(k, [fd, msg, flags, 0, 0, 0]))
+}
+
+/// Implements Linux syscall recvmmsg(2).
+pub fn sys_recvmmsg(k: &mut Kernel, [fd, vec, count, flags, timeout, _]: [u64; 6]) -> SysResult {
+    const WAITFORONE: u64 = 0x1_0000;
+    socket(k, fd)?;
+    let deadline = match timeout {
+        0 => None,
+        _ => {
+            let nanos = super::time::read_timespec(timeout)?;
+            Some(k.task.deadline_after(nanos))
+        }
+    };
+    several(k, vec, count as u32 as u64, |k, msg, index| {
+        // As in Linux, the time is looked at between messages.
+        if index > 0 && deadline.is_some_and(|deadline| clock::monotonic() >= deadline) {
+            return Err(EAGAIN);
+        }
+        let waits = flags & WAITFORONE == 0 || index == 0;
+        let flags = flags & !WAITFORONE | if waits { 0 } else { MSG_DONTWAIT };
+        sys_recvmsg(k, [fd, msg, flags, 0, 0, 0])
+    })
 }

@@ -19,6 +19,7 @@ pub mod fcntl;
 pub mod fd;
 pub mod flags;
 pub mod futex;
+pub mod inet;
 pub mod ioctl;
 pub mod link;
 pub mod memory;

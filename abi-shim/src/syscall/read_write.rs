@@ -6,6 +6,7 @@ use crate::errno::Errno::{EAGAIN, EINVAL, EOPNOTSUPP, EPIPE};
 use crate::errno::SysResult;
 use crate::fs::file::Whence;
 use crate::fs::signalfd::SignalFd;
+use crate::fs::socket::Socket;
 use crate::fs::tty::TtyFile;
 use crate::fs::types::poll;
 use crate::fs::uio::{Piece, UserPieces};
@@ -88,6 +89,14 @@ fn write(k: &mut Kernel, file: &Rc<File>, pieces: &[Piece], at: Option<u64>) -> 
     }
 }
 
+/// Writes to a file; to a socket whose messages go by their addresses, sends.
+fn write_or_send(k: &mut Kernel, fd: u64, file: &Rc<File>, pieces: &[Piece]) -> SysResult {
+    match file.as_object::<Socket>().is_some_and(|socket| socket.goes_by_address()) {
+        true => super::message::send(k, fd, pieces, 0, (0, 0), Vec::new()),
+        false => write(k, file, pieces, None),
+    }
+}
+
 /// Implements Linux syscall read(2).
 pub fn sys_read(k: &mut Kernel, [fd, buf, len, ..]: [u64; 6]) -> SysResult {
     let file = file(k, fd)?;
@@ -97,7 +106,7 @@ pub fn sys_read(k: &mut Kernel, [fd, buf, len, ..]: [u64; 6]) -> SysResult {
 /// Implements Linux syscall write(2).
 pub fn sys_write(k: &mut Kernel, [fd, buf, len, ..]: [u64; 6]) -> SysResult {
     let file = file(k, fd)?;
-    write(k, &file, &one(buf, len), None)
+    write_or_send(k, fd, &file, &one(buf, len))
 }
 
 /// Implements Linux syscall pread64(2).
@@ -123,7 +132,7 @@ pub fn sys_readv(k: &mut Kernel, [fd, iov, iovcnt, ..]: [u64; 6]) -> SysResult {
 /// Implements Linux syscall writev(2).
 pub fn sys_writev(k: &mut Kernel, [fd, iov, iovcnt, ..]: [u64; 6]) -> SysResult {
     let file = file(k, fd)?;
-    write(k, &file, &pieces(iov, iovcnt)?, None)
+    write_or_send(k, fd, &file, &pieces(iov, iovcnt)?)
 }
 
 /// Implements Linux syscall preadv(2).
