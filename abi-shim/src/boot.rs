@@ -118,6 +118,7 @@ pub fn boot(options: Options) -> Result<Kernel, BootError> {
         rounds: 1 << 16,
         rounds_began: None,
         hostname: hostname.into_bytes(),
+        domain_name: b"(none)".to_vec(),
         booted: now,
         slept: 0,
         exact_floats: options.exact_floats,

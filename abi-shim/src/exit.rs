@@ -28,6 +28,7 @@ impl Kernel {
         self.process.name = self.task.name.clone();
         self.others.retain(|task| task.pid != pid);
         self.process.end = Some(end);
+        self.process.ended.set(true);
         self.process.timer = RealTimer::default();
         self.process.timers.clear();
         if pid == INIT {

@@ -9,6 +9,7 @@ use crate::fs::procfs::Entry;
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::signal::{Action, AltStack};
+use crate::syscall::pidfd;
 use crate::task::{For, Task};
 use crate::user;
 
@@ -44,6 +45,8 @@ pub struct CloneArgs {
     pub parent_tid: u64,
     pub child_tid: u64,
     pub tls: u64,
+    /// Where CLONE_PIDFD writes the descriptor.
+    pub pidfd: u64,
 }
 
 impl Kernel {
@@ -62,8 +65,11 @@ impl Kernel {
         if has(flag::NAMESPACES) {
             return Err(Errno::EPERM);
         }
-        // Handlers are shared by the tasks of a process only; descriptors of processes are not there.
-        if has(flag::PIDFD) || has(flag::SIGHAND) && !has(flag::THREAD) {
+        // Handlers are shared by the tasks of a process only.
+        if has(flag::SIGHAND) && !has(flag::THREAD) {
+            return Err(Errno::EINVAL);
+        }
+        if has(flag::PIDFD) && has(flag::THREAD) {
             return Err(Errno::EINVAL);
         }
         if self.others.len() >= MAX_TASKS {
@@ -78,6 +84,10 @@ impl Kernel {
             self.processes.insert(tid, process);
         }
         self.next_tid += 1;
+        if has(flag::PIDFD) {
+            let fd = pidfd::open(self, tid, 0).inspect_err(|_| drop(self.processes.remove(&tid)))?;
+            user::write(args.pidfd, &(fd as i32))?;
+        }
         if has(flag::PARENT_SETTID) {
             // As Linux, which does not look whether it could be written.
             let _ = user::write(args.parent_tid, &tid);

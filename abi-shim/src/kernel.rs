@@ -62,6 +62,8 @@ pub struct Kernel {
     pub ipc: Ipc,
     /// uname(2), sethostname(2).
     pub hostname: Vec<u8>,
+    /// setdomainname(2).
+    pub domain_name: Vec<u8>,
     /// When the machine started, on the monotonic clock.
     pub booted: Nanos,
     /// Nanoseconds that the task slept: they are no CPU time.

@@ -1,6 +1,6 @@
 //! A process: what its tasks share.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -156,6 +156,8 @@ pub struct Process {
     /// When it started, on the monotonic clock.
     pub started: Nanos,
     pub end: Option<End>,
+    /// Whether it has, for files that stand for it.
+    pub ended: Rc<Cell<bool>>,
 }
 
 impl Process {
@@ -199,6 +201,7 @@ impl Process {
             nice: 0,
             started: crate::wasi::clock::monotonic(),
             end: None,
+            ended: Rc::default(),
         }
     }
 
@@ -235,6 +238,7 @@ impl Process {
             timers: BTreeMap::new(),
             started: crate::wasi::clock::monotonic(),
             end: None,
+            ended: Rc::default(),
             ..*self
         }
     }

@@ -173,6 +173,8 @@ impl Kernel {
             self.rounds = rounds.clamp(ROUNDS.start, ROUNDS.end) as u32;
         }
         cpu::set_register(cpu::ROUNDS, self.rounds.into());
+        // Whoever computes without a system call may be told by ^C to stop.
+        self.look_at_terminal();
     }
 
     /// Whether the task has run for its time, and there are others.

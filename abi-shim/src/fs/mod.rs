@@ -12,7 +12,7 @@
 //! | [`file`], [`fd_table`] | open file descriptions and the descriptors that name them |
 //! | [`device`], [`console`], [`tty`] | character devices, the host's streams, terminals |
 //! | [`lock`], [`record_lock`] | flock(2), locks of fcntl(2) |
-//! | [`pipe`], [`eventfd`], [`timerfd`], [`signalfd`] | pipes and FIFOs, event counters, timers, signals |
+//! | [`pipe`], [`eventfd`], [`timerfd`], [`signalfd`], [`pidfd`] | pipes and FIFOs, event counters, timers, signals, processes |
 //! | [`epoll`], [`socket`], [`inet`], [`netlink`] | sets of files, sockets and their domains |
 //! | [`boot`] | the tree that a container starts with; a process's root, working directory, umask |
 //! | [`host`] | directories that the host grants |
@@ -37,6 +37,7 @@ pub mod inode;
 pub mod lock;
 pub mod mem;
 pub mod netlink;
+pub mod pidfd;
 pub mod pipe;
 pub mod procfs;
 pub mod record_lock;

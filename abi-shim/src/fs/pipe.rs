@@ -105,6 +105,28 @@ impl PipeEnd {
         others > 0 || opens != self.seen || !self.pipe.is_fifo
     }
 
+    /// Writes what this end would read to another pipe, and leaves it: tee(2).
+    ///
+    /// # Errors
+    /// `EAGAIN`, `EPIPE`.
+    pub fn tee(&self, to: &PipeEnd, len: usize) -> Result<usize> {
+        let bytes = self.pipe.bytes.borrow();
+        let count = bytes.len().min(len);
+        if count == 0 {
+            return if len == 0 || self.pipe.writers.get() == 0 { Ok(0) } else { Err(EAGAIN) };
+        }
+        if to.pipe.readers.get() == 0 {
+            return Err(EPIPE);
+        }
+        let count = count.min(to.pipe.free());
+        if count == 0 {
+            return Err(EAGAIN);
+        }
+        to.pipe.bytes.borrow_mut().extend(bytes.range(..count));
+        to.pipe.moves.set(to.pipe.moves.get() + 1);
+        Ok(count)
+    }
+
     /// F_GETPIPE_SZ of fcntl(2).
     pub fn capacity(&self) -> usize {
         self.pipe.capacity.get()

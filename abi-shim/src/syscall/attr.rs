@@ -274,6 +274,10 @@ pub fn sys_fdatasync(k: &mut Kernel, args: [u64; 6]) -> SysResult {
 
 /// Implements Linux syscall sync_file_range(2).
 pub fn sys_sync_file_range(k: &mut Kernel, args: [u64; 6]) -> SysResult {
+    const KNOWN: u64 = 7;
+    if args[3] & !KNOWN != 0 {
+        return Err(EINVAL);
+    }
     sys_fsync(k, args)
 }
 

@@ -14,7 +14,7 @@ use crate::fs::{File, Result};
 use crate::kernel::Kernel;
 use crate::user;
 
-use super::path::{file, offset};
+use super::path::{count, file, offset, or_wait};
 use super::proc::refresh_text;
 use super::read_write::MAX_RW_COUNT;
 
@@ -213,7 +213,35 @@ pub fn sys_splice(k: &mut Kernel, [in_fd, in_at, out_fd, out_at, len, flags]: [u
     Ok(done as u64)
 }
 
-/// Implements Linux syscall tee(2): pipes here have no pages to share.
-pub fn sys_tee(_k: &mut Kernel, _args: [u64; 6]) -> SysResult {
-    Err(EINVAL)
+/// Implements Linux syscall tee(2): bytes are copied, since pipes here have no pages to share.
+pub fn sys_tee(k: &mut Kernel, [from, to, len, flags, ..]: [u64; 6]) -> SysResult {
+    const NONBLOCK: u64 = 2;
+    let (from, to) = (file(k, from)?, file(k, to)?);
+    if !from.flags().readable() || !to.flags().writable() {
+        return Err(crate::errno::Errno::EBADF);
+    }
+    let (Some(source), Some(target)) = (from.as_object::<PipeEnd>(), to.as_object::<PipeEnd>()) else { return Err(EINVAL) };
+    if std::rc::Rc::ptr_eq(source.pipe(), target.pipe()) {
+        return Err(EINVAL);
+    }
+    let result = source.tee(&target, len.min(usize::MAX as u64) as usize);
+    if flags & NONBLOCK != 0 {
+        return count(result);
+    }
+    let (file, events) = if from.poll() & poll::IN == 0 { (from, poll::IN) } else { (to, poll::OUT) };
+    count(or_wait(k, &file, events, result))
+}
+
+/// Implements Linux syscall vmsplice(2): bytes are copied, since pipes here have no pages to share.
+pub fn sys_vmsplice(k: &mut Kernel, [fd, iov, count, flags, ..]: [u64; 6]) -> SysResult {
+    const KNOWN: u64 = 0xf;
+    if flags & !KNOWN != 0 {
+        return Err(EINVAL);
+    }
+    let file = file(k, fd)?;
+    file.as_object::<PipeEnd>().ok_or(crate::errno::Errno::EBADF)?;
+    match file.flags().writable() {
+        true => super::read_write::sys_writev(k, [fd, iov, count, 0, 0, 0]),
+        false => super::read_write::sys_readv(k, [fd, iov, count, 0, 0, 0]),
+    }
 }

@@ -160,3 +160,21 @@ pub fn sys_mlockall(_: &mut Kernel, [flags, ..]: [u64; 6]) -> SysResult {
 pub fn sys_munlockall(_: &mut Kernel, _: [u64; 6]) -> SysResult {
     Ok(0)
 }
+
+/// Implements Linux syscall pkey_mprotect(2), as on a processor without protection keys.
+pub fn sys_pkey_mprotect(k: &mut Kernel, [addr, len, prot, key, ..]: [u64; 6]) -> SysResult {
+    match key as i32 {
+        -1 => sys_mprotect(k, [addr, len, prot, 0, 0, 0]),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// Implements Linux syscall pkey_alloc(2), likewise.
+pub fn sys_pkey_alloc(_: &mut Kernel, [flags, rights, ..]: [u64; 6]) -> SysResult {
+    if flags != 0 || rights & !3 != 0 { Err(Errno::EINVAL) } else { Err(Errno::ENOSPC) }
+}
+
+/// Implements Linux syscall pkey_free(2), likewise.
+pub fn sys_pkey_free(_: &mut Kernel, _: [u64; 6]) -> SysResult {
+    Err(Errno::EINVAL)
+}

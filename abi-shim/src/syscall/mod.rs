@@ -28,6 +28,7 @@ pub mod mount;
 pub mod msg;
 pub mod open;
 pub mod path;
+pub mod pidfd;
 pub mod pipe;
 pub mod poll;
 pub mod proc;

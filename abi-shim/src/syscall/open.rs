@@ -122,8 +122,6 @@ pub fn sys_memfd_create(k: &mut Kernel, [name, flags, ..]: [u64; 6]) -> SysResul
 
 /// Implements Linux syscall name_to_handle_at(2): no filesystem here has handles.
 pub fn sys_name_to_handle_at(k: &mut Kernel, [dirfd, pathname, ..]: [u64; 6]) -> SysResult {
-    match PathArg::read(k, dirfd, pathname).and_then(|path| path.resolve(false)) {
-        Err(error) if error != ENOENT || pathname == 0 => Err(error),
-        _ => Err(EOPNOTSUPP),
-    }
+    PathArg::read(k, dirfd, pathname)?.resolve(false)?;
+    Err(EOPNOTSUPP)
 }

@@ -352,6 +352,9 @@ pub fn sys_execveat(k: &mut Kernel, [fd, path, argv, envp, flags, _]: [u64; 6]) 
     const AT_EMPTY_PATH: u64 = 0x1000;
     let path = user::read_path(path)?;
     let from = fd as i32;
+    if from != AT_FDCWD && path.first() != Some(&b'/') {
+        k.files().borrow().get(from)?;
+    }
     let path = match path.first() {
         None if flags & AT_EMPTY_PATH == 0 => return Err(Errno::ENOENT),
         Some(b'/') => path,

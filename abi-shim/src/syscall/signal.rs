@@ -173,7 +173,7 @@ pub fn sys_sigaltstack(k: &mut Kernel, [new, old, ..]: [u64; 6]) -> SysResult {
 }
 
 /// Whether the current process may send a process a signal: kill(2).
-fn may_signal(k: &Kernel, pid: i32, signal: u64) -> bool {
+pub fn may_signal(k: &Kernel, pid: i32, signal: u64) -> bool {
     let Some(to) = k.process(pid) else { return false };
     let from = &k.process.cred;
     let same_user = [from.uid.real, from.uid.effective].iter().any(|&id| id == to.cred.uid.real || id == to.cred.uid.saved);
@@ -198,7 +198,7 @@ fn send_to_task(k: &mut Kernel, group: Option<i32>, tid: i32, signal: u64) -> Sy
 }
 
 /// What the sender says of a signal: sigqueue(3). Only the kernel may say that a signal is the kernel's.
-fn read_info(k: &Kernel, pid: i32, signal: u64, info: u64) -> Result<Info, Errno> {
+pub fn read_info(k: &Kernel, pid: i32, signal: u64, info: u64) -> Result<Info, Errno> {
     let [_, errno, code, _]: [i32; 4] = user::read(info)?;
     let words: [u64; 2] = user::read(info + 16)?;
     if (code >= 0 || code == Info::SI_TKILL) && pid != k.process.pid {

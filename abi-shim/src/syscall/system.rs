@@ -18,7 +18,7 @@ const NAME: usize = 65;
 /// Implements Linux syscall uname(2).
 pub fn sys_uname(k: &mut Kernel, [buffer, ..]: [u64; 6]) -> SysResult {
     let mut bytes = [0; 6 * NAME];
-    let names: [&[u8]; 6] = [b"Linux", &k.hostname, RELEASE, VERSION, b"x86_64", b"(none)"];
+    let names: [&[u8]; 6] = [b"Linux", &k.hostname, RELEASE, VERSION, b"x86_64", &k.domain_name];
     for (field, name) in bytes.chunks_exact_mut(NAME).zip(names) {
         let len = name.len().min(NAME - 1);
         field[..len].copy_from_slice(&name[..len]);
@@ -36,6 +36,18 @@ pub fn sys_sethostname(k: &mut Kernel, [name, len, ..]: [u64; 6]) -> SysResult {
         return Err(Errno::EINVAL);
     }
     k.hostname = UserSlice::new(name, len)?.to_vec();
+    Ok(0)
+}
+
+/// Implements Linux syscall setdomainname(2).
+pub fn sys_setdomainname(k: &mut Kernel, [name, len, ..]: [u64; 6]) -> SysResult {
+    if !k.process.cred.capable(cred::CAP_SYS_ADMIN) {
+        return Err(Errno::EPERM);
+    }
+    if len >= NAME as u64 {
+        return Err(Errno::EINVAL);
+    }
+    k.domain_name = UserSlice::new(name, len)?.to_vec();
     Ok(0)
 }
 
@@ -207,6 +219,17 @@ pub fn sys_sched_get_priority_max(_: &mut Kernel, [policy, ..]: [u64; 6]) -> Sys
 /// Implements Linux syscall sched_get_priority_min(2).
 pub fn sys_sched_get_priority_min(_: &mut Kernel, [policy, ..]: [u64; 6]) -> SysResult {
     priorities(policy).map(|[_, min]| min)
+}
+
+/// Implements Linux syscall sched_rr_get_interval(2): a tick.
+pub fn sys_sched_rr_get_interval(k: &mut Kernel, [pid, interval, ..]: [u64; 6]) -> SysResult {
+    const TICK: u64 = 4_000_000;
+    if (pid as i32) < 0 {
+        return Err(Errno::EINVAL);
+    }
+    is_own(k, pid)?;
+    super::time::write_timespec(interval, TICK)?;
+    Ok(0)
 }
 
 /// Implements Linux syscall sched_getscheduler(2): SCHED_OTHER.

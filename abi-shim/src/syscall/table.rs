@@ -10,7 +10,7 @@ use super::{
     pipe::*, poll::*,
 };
 use super::{memory::*, process::*, signal::*, signalfd::*, system::*, time::*, timer::*};
-use super::{msg::*, read_write::*, sem::*, shm::*, socket::*, stat::*, timerfd::*, wait::*, xattr::*};
+use super::{msg::*, pidfd::*, read_write::*, sem::*, shm::*, socket::*, stat::*, timerfd::*, wait::*, xattr::*};
 
 macro_rules! row {
     ($number:literal, $function:ident, [$($arg:expr),*]) => {
@@ -163,6 +163,7 @@ pub const ROWS: &[Row] = &[
     row!(145, sys_sched_getscheduler, [Int]),
     row!(146, sys_sched_get_priority_max, [Int]),
     row!(147, sys_sched_get_priority_min, [Int]),
+    row!(148, sys_sched_rr_get_interval, [Int, Ptr]),
     row!(149, sys_mlock, [Ptr, Size]),
     row!(150, sys_munlock, [Ptr, Size]),
     row!(151, sys_mlockall, [Hex]),
@@ -173,9 +174,11 @@ pub const ROWS: &[Row] = &[
     row!(160, sys_setrlimit, [Value(flags::RLIMIT), Ptr]),
     row!(161, sys_chroot, [Path]),
     row!(162, sys_sync, []),
+    row!(164, sys_settimeofday, [Ptr, Ptr]),
     row!(165, sys_mount, [Str, Path, Str, Hex, Ptr]),
     row!(166, sys_umount2, [Path, Hex]),
     row!(170, sys_sethostname, [Str, Size]),
+    row!(171, sys_setdomainname, [Str, Size]),
     row!(186, sys_gettid, []),
     row!(187, sys_readahead, [Fd, Long, Size]),
     row!(188, sys_setxattr, [Path, Str, Data, Size, Hex]),
@@ -231,11 +234,13 @@ pub const ROWS: &[Row] = &[
     row!(269, sys_faccessat, [Fd, Path, Flags(flags::ACCESS)]),
     row!(270, sys_pselect6, [Int, Ptr, Ptr, Ptr, Timespec, Ptr]),
     row!(271, sys_ppoll, [Ptr, Int, Timespec, SigSet, Size]),
+    row!(272, sys_unshare, [Flags(flags::CLONE)]),
     row!(273, sys_set_robust_list, [Ptr, Size]),
     row!(274, sys_get_robust_list, [Int, Ptr, Ptr]),
     row!(275, sys_splice, [Fd, Ptr, Fd, Ptr, Size, Hex]),
     row!(276, sys_tee, [Fd, Fd, Size, Hex]),
     row!(277, sys_sync_file_range, [Fd, Long, Long, Hex]),
+    row!(278, sys_vmsplice, [Fd, Ptr, Int, Hex]),
     row!(280, sys_utimensat, [Fd, Path, Ptr, Flags(flags::AT)]),
     row!(281, sys_epoll_pwait, [Fd, Ptr, Int, Int, SigSet, Size]),
     row!(282, sys_signalfd, [Fd, SigSet, Size]),
@@ -258,7 +263,11 @@ pub const ROWS: &[Row] = &[
     row!(303, sys_name_to_handle_at, [Fd, Path, Ptr, Ptr, Hex]),
     row!(306, sys_syncfs, [Fd]),
     row!(307, sys_sendmmsg, [Fd, Ptr, Int, Hex]),
+    row!(308, sys_setns, [Fd, Hex]),
     row!(309, sys_getcpu, [Ptr, Ptr]),
+    row!(310, sys_process_vm_readv, [Int, Ptr, Int, Ptr, Int, Hex]),
+    row!(311, sys_process_vm_writev, [Int, Ptr, Int, Ptr, Int, Hex]),
+    row!(312, sys_kcmp, [Int, Int, Int, Int, Int]),
     row!(314, sys_sched_setattr, [Int, Ptr, Hex]),
     row!(315, sys_sched_getattr, [Int, Ptr, Size, Hex]),
     row!(316, sys_renameat2, [Fd, Path, Fd, Path, Flags(flags::RENAME)]),
@@ -270,11 +279,17 @@ pub const ROWS: &[Row] = &[
     row!(326, sys_copy_file_range, [Fd, Ptr, Fd, Ptr, Size, Hex]),
     row!(327, sys_preadv2, [Fd, Ptr, Int, Long, Hex, Hex]),
     row!(328, sys_pwritev2, [Fd, Ptr, Int, Long, Hex, Hex]),
+    row!(329, sys_pkey_mprotect, [Ptr, Size, Flags(flags::PROT), Int]),
+    row!(330, sys_pkey_alloc, [Hex, Hex]),
+    row!(331, sys_pkey_free, [Int]),
     row!(332, sys_statx, [Fd, Path, Flags(flags::AT), Hex, Ptr]),
     row!(334, sys_rseq, [Ptr, Size, Hex, Hex]),
+    row!(424, sys_pidfd_send_signal, [Fd, Signal, Ptr, Hex]),
+    row!(434, sys_pidfd_open, [Int, OpenFlags]),
     row!(435, sys_clone3, [Ptr, Size]),
     row!(436, sys_close_range, [Int, Int, Hex]),
     row!(437, sys_openat2, [Fd, Path, Ptr, Size]),
+    row!(438, sys_pidfd_getfd, [Fd, Fd, Hex]),
     row!(439, sys_faccessat2, [Fd, Path, Flags(flags::ACCESS), Flags(flags::AT)]),
     row!(441, sys_epoll_pwait2, [Fd, Ptr, Int, Timespec, SigSet, Size]),
 ];

@@ -134,6 +134,17 @@ pub fn sys_clock_settime(k: &mut Kernel, [id, time, ..]: [u64; 6]) -> SysResult 
     Err(Errno::EPERM)
 }
 
+/// Implements Linux syscall settimeofday(2): a container may not set clocks.
+pub fn sys_settimeofday(_: &mut Kernel, [time, zone, ..]: [u64; 6]) -> SysResult {
+    if time != 0 {
+        read_timeval(time)?;
+    }
+    if zone != 0 {
+        user::read::<[i32; 2]>(zone)?;
+    }
+    Err(Errno::EPERM)
+}
+
 /// Implements Linux syscall gettimeofday(2).
 pub fn sys_gettimeofday(_: &mut Kernel, [time, zone, ..]: [u64; 6]) -> SysResult {
     if time != 0 {

@@ -138,7 +138,7 @@ pub fn sys_wait4(k: &mut Kernel, [pid, status, options, usage, ..]: [u64; 6]) ->
     Ok(child as u64)
 }
 
-/// Implements Linux syscall waitid(2), without descriptors of processes.
+/// Implements Linux syscall waitid(2).
 pub fn sys_waitid(k: &mut Kernel, [id_type, id, info, options, usage, _]: [u64; 6]) -> SysResult {
     let options = options as u32;
     let what = WEXITED | WSTOPPED | WCONTINUED;
@@ -149,6 +149,7 @@ pub fn sys_waitid(k: &mut Kernel, [id_type, id, info, options, usage, _]: [u64; 
     let which = match id_type as i32 {
         0 => Which::All,
         1 if id > 0 => Which::Process(id),
+        3 => Which::Process(super::pidfd::process_of(k, id as u64)?),
         2 if id == 0 => Which::Group(k.process.group),
         2 if id > 0 => Which::Group(id),
         _ => return Err(Errno::EINVAL),
