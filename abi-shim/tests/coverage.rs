@@ -1,7 +1,10 @@
-//! `docs/system-calls.md` lists every system call there is, made from the table's rows and the functions' documentation. `BLESS=1`
+//! `docs/syscalls.md` lists every system call there is, made from the table's rows and the functions' documentation. `BLESS=1`
 //! writes it anew.
 
-use std::collections::BTreeMap;
+mod native;
+mod programs_of_calls;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -12,8 +15,11 @@ const HEAD: &str = "# System calls
 Made from `abi-shim/src/syscall/` by `BLESS=1 cargo test -p hoist-abi-shim --test coverage`; do not edit. Numbers are those of Linux on x86-64;
 a call that is not listed returns ENOSYS. `HOIST_TRACE=syscalls` (`hoist run --trace=syscalls`) shows the calls of a run.
 
-| number | call | in | differs from the manual page |
-| --- | --- | --- | --- |
+Cases are lines of the programs in `abi-shim/tests/calls` that make the call, with glibc or with musl, and say what it gave: counted in a trace.
+`cargo test -p hoist-abi-shim --test calls` compares each with Linux.
+
+| number | call | in | cases | differs from the manual page |
+| --- | --- | --- | --- | --- |
 ";
 
 /// Function → file, and what its documentation says after `Implements Linux syscall name(2)`.
@@ -48,19 +54,63 @@ fn remark(doc: &str, name: &str) -> Option<String> {
     Some(rest.split(" # Errors").next().unwrap_or(rest).trim().to_owned())
 }
 
+/// The line of a case that ends with this call, 0 where one begins: MARK of `say.h`.
+fn mark(call: &str) -> Option<u32> {
+    const MARK: i64 = 1_000_000;
+    let descriptor: i64 = call.strip_prefix("close(-")?.split(')').next()?.parse().ok()?;
+    u32::try_from(descriptor - MARK).ok()
+}
+
+/// Call → its cases: program and line.
+fn cases() -> BTreeMap<String, BTreeSet<(String, u32)>> {
+    let mut cases: BTreeMap<String, BTreeSet<(String, u32)>> = BTreeMap::new();
+    for (name, library) in
+        programs_of_calls::names().into_iter().flat_map(|name| programs_of_calls::LIBRARIES.map(|l| (name.clone(), l)))
+    {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let program = programs_of_calls::compile(&name, library, dir.path());
+        let (_, trace, _) = programs_of_calls::hoisted(&program, &[("HOIST_TRACE", "syscalls")]);
+        // What each task called since the case began.
+        let mut since: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for line in trace.lines() {
+            let (process, call) = match line.strip_prefix("[pid") {
+                Some(rest) => rest.split_once("] ").unwrap_or(("1", line)),
+                None => ("1", line),
+            };
+            let Some((called, _)) = call.split_once('(') else { continue };
+            match mark(call) {
+                Some(0) => _ = since.remove(process.trim()),
+                Some(number) => {
+                    for called in since.remove(process.trim()).unwrap_or_default() {
+                        cases.entry(called.to_owned()).or_default().insert((name.clone(), number));
+                    }
+                }
+                None => _ = since.entry(process.trim()).or_default().insert(called),
+            }
+        }
+    }
+    cases
+}
+
 #[test]
 fn the_page_is_what_the_sources_say() {
     let functions = functions();
+    let cases = cases();
+    let all: BTreeSet<&(String, u32)> = cases.values().flatten().collect();
+    let tested = ROWS.iter().filter(|row| cases.contains_key(row.name)).count();
+    assert!(all.len() >= 400 && tested >= 250, "{} cases over {tested} calls", all.len());
     let mut page = String::from(HEAD);
+    page = page.replacen("\n| number", &format!("{} cases over {tested} calls.\n\n| number", all.len()), 1);
     for row in ROWS {
         let (file, doc) = functions.get(row.name).unwrap_or_else(|| panic!("sys_{} is not in src/syscall", row.name));
         let remark = remark(doc, row.name).unwrap_or_else(|| panic!("sys_{} does not say which call it implements", row.name));
-        let _ = writeln!(page, "| {} | {} | {file} | {} |", row.number, row.name, remark.replace('|', "\\|"));
+        let count = cases.get(row.name).map_or(0, BTreeSet::len);
+        let _ = writeln!(page, "| {} | {} | {file} | {count} | {} |", row.number, row.name, remark.replace('|', "\\|"));
     }
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/system-calls.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/syscalls.md");
     if std::env::var_os("BLESS").is_some() {
         std::fs::write(&path, &page).expect("the page is written");
     }
     let written = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(written == page, "docs/system-calls.md is old; BLESS=1 writes it anew");
+    assert!(written == page, "docs/syscalls.md is old; BLESS=1 writes it anew");
 }

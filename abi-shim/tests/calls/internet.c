@@ -325,7 +325,7 @@ static void datagrams(void) {
     printf("%d%s %d%s %d%s\n", received[0].msg_len, parts[0], received[1].msg_len, parts[1], received[2].msg_len, parts[2]);
     SAY(recvmmsg(one, received, 4, MSG_DONTWAIT, 0));
     SAY(recvmmsg(0, received, 4, 0, 0));
-    SAY(sendmmsg(three, (void *)8, 1, 0));
+    SAY(syscall(SYS_sendmmsg, three, 8, 1, 0));
     close(one), close(two), close(three);
 }
 

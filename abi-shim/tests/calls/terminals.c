@@ -349,7 +349,7 @@ static void session(void) {
     SAY(tcgetpgrp(master) == getpid());
     fd = SAY(open("/dev/tty", O_RDWR) >= 0);
     fflush(stdout);
-    for (int i = 1; i < 32; i++) if (i != SIGCHLD) sigaction(i, &action, 0);
+    for (int i = 1; i < 32; i++) if (i != SIGCHLD && i != SIGCONT) sigaction(i, &action, 0);
     type("x\003y\032\034z\r");
     screen(), line();
     set(SANE_IN, SANE_OUT, SANE_LOCAL | NOFLSH, 1, 0);
