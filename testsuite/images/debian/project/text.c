@@ -1,0 +1,5 @@
+#include "project.h"
+
+const char *text(void) {
+    return "made in the container";
+}
