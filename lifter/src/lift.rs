@@ -144,18 +144,18 @@ fn lift_function(
             opt::fix_nans(&mut unit);
         }
         wasm::lower(&mut unit);
-        let body = wasm::emit(&unit, layout, callees);
-        (unit, body)
+        let (body, hints) = wasm::emit(&unit, layout, callees);
+        (unit, body, hints)
     };
-    let (unit, body) = lift(plain);
+    let (unit, body, hints) = lift(plain);
     let twin = matches!(twin, Twin::Is(_)).then(|| {
-        let (unit, body) = lift(Unit { twin: Twin::Itself, ..translate::translate_exactly(elf, function) });
-        LiftedFunction { body, name: format!("{} exactly", unit.name) }
+        let (unit, body, hints) = lift(Unit { twin: Twin::Itself, ..translate::translate_exactly(elf, function) });
+        LiftedFunction { body, name: format!("{} exactly", unit.name), hints }
     });
     Result {
         entries: unit.entries.iter().map(|entry| entry.pc).collect(),
         x86_bytes: function.blocks.iter().map(|(start, end)| u64::from(end - start)).sum(),
-        function: LiftedFunction { body, name: unit.name },
+        function: LiftedFunction { body, name: unit.name, hints },
         twin,
     }
 }

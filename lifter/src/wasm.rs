@@ -10,5 +10,6 @@ mod lower;
 mod spelling;
 mod trees;
 
+pub use code::Hint;
 pub use emit::{emit, val_type};
 pub use lower::run as lower;

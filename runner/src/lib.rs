@@ -65,6 +65,8 @@ impl Runner {
     /// `Engine`, on a host that wasmtime does not support.
     pub fn new(profiler: Profiler) -> Result<Runner, RunError> {
         let mut config = Config::new();
+        // Lifted code says which of its paths are rare; the stock command needs `-W branch-hinting` to hear it.
+        config.wasm_branch_hinting(true);
         config.profiler(match profiler {
             Profiler::None => ProfilingStrategy::None,
             Profiler::PerfMap => ProfilingStrategy::PerfMap,

@@ -14,6 +14,7 @@
 use std::borrow::Cow;
 use std::io::Write;
 
+use hoist_lifter::wasm::Hint;
 use hoist_lifter::wasm::layout::{Layout, Lifted};
 use hoist_vfs::Packed;
 use hoist_x86::boundary::{IMPORT_MODULE, code_map, export};
@@ -21,9 +22,9 @@ use hoist_x86::ir::Type;
 use hoist_x86::reg::Reg;
 use wasm_encoder::reencode::Reencode;
 use wasm_encoder::{
-    CodeSection, ConstExpr, DataCountSection, DataSection, ElementSection, Elements, Encode, EntityType, ExportKind,
-    ExportSection, FunctionSection, GlobalSection, GlobalType, ImportSection, MemorySection, MemoryType, Module, NameMap,
-    NameSection, Section, TableSection, TableType, TypeSection, ValType,
+    BranchHint, BranchHints, CodeSection, ConstExpr, DataCountSection, DataSection, ElementSection, Elements, Encode, EntityType,
+    ExportKind, ExportSection, FunctionSection, GlobalSection, GlobalType, ImportSection, MemorySection, MemoryType, Module,
+    NameMap, NameSection, Section, TableSection, TableType, TypeSection, ValType,
 };
 
 use super::boundary::Body;
@@ -172,6 +173,7 @@ fn declarations(parts: &Parts<'_>, segments: &Segments<'_>) -> Result<Module, Li
     module.section(&exports);
     module.section(&elements(parts)?);
     module.section(&DataCountSection { count: segments.first + ROM_DATA + 1 });
+    module.section(&hints(parts));
     Ok(module)
 }
 
@@ -245,6 +247,18 @@ fn elements(parts: &Parts<'_>) -> Result<ElementSection, LinkError> {
     let offset = ConstExpr::i32_const(parts.layout.table_base as i32);
     elements.active(None, &offset, Elements::Functions(Cow::Owned(slots)));
     Ok(elements)
+}
+
+/// What is known of branches, for engines that lay out code by it (the branch-hinting proposal).
+fn hints(parts: &Parts<'_>) -> BranchHints {
+    let mut hints = BranchHints::new();
+    for (index, function) in (parts.layout.first_function..).zip(parts.lifted.bodies()) {
+        if !function.hints.is_empty() {
+            let hint = |hint: &Hint| BranchHint { branch_func_offset: hint.offset, branch_hint_value: hint.likely.into() };
+            hints.function_hints(index, function.hints.iter().map(hint));
+        }
+    }
+    hints
 }
 
 /// Appends the code section up to the first lifted function.

@@ -22,7 +22,7 @@ fn rootfs() -> RootFs {
 
 /// `(i32, i32) -> i32`, the constant 1.
 fn one() -> LiftedFunction {
-    LiftedFunction { body: vec![0, 0x41, 1, 0x0b], name: "one".into() }
+    LiftedFunction { body: vec![0, 0x41, 1, 0x0b], name: "one".into(), hints: Vec::new() }
 }
 
 fn component(lifted: &Lifted) -> Result<Vec<u8>, LinkError> {
@@ -87,7 +87,10 @@ fn core_modules_define_one_memory_and_one_table_and_import_only_wasi() {
 
 #[test]
 fn a_function_that_is_not_valid_is_refused() {
-    let lifted = Lifted { functions: vec![LiftedFunction { body: vec![0, 0x0b], name: "nothing".into() }], ..Lifted::default() };
+    let lifted = Lifted {
+        functions: vec![LiftedFunction { body: vec![0, 0x0b], name: "nothing".into(), hints: Vec::new() }],
+        ..Lifted::default()
+    };
     assert!(matches!(component(&lifted), Err(LinkError::Invalid(_))));
 }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use hoist_lifter::discover::Function;
 use hoist_lifter::elf::Elf;
+use hoist_lifter::lift::Nans;
 use hoist_lifter::unit::{Twin, Unit};
 use hoist_lifter::wasm::layout::Layout;
 use hoist_lifter::{opt, ssa, translate, wasm};
@@ -27,7 +28,7 @@ pub fn all_but_flags() -> u64 {
 /// # Errors
 /// Never, as the file around the code is well-formed.
 pub fn lift(code: &[u8], layout: &Layout, wanted: u64) -> anyhow::Result<Vec<u8>> {
-    lift_as(code, layout, wanted, Twin::Unneeded)
+    lift_as(code, layout, wanted, Twin::Unneeded, Nans::Host)
 }
 
 /// Does the code ask MXCSR, so that it has an exact twin?
@@ -39,7 +40,7 @@ pub fn depends_on_mxcsr(code: &[u8]) -> bool {
 ///
 /// # Errors
 /// Never, as the file around the code is well-formed.
-pub fn lift_as(code: &[u8], layout: &Layout, wanted: u64, twin: Twin) -> anyhow::Result<Vec<u8>> {
+pub fn lift_as(code: &[u8], layout: &Layout, wanted: u64, twin: Twin, nans: Nans) -> anyhow::Result<Vec<u8>> {
     let file = elf_around(CODE, code);
     let elf = Elf::parse(&file, 0)?;
     let function = Function { entry: CODE, blocks: [(CODE, CODE + code.len() as u32)].into(), ..Function::default() };
@@ -47,8 +48,11 @@ pub fn lift_as(code: &[u8], layout: &Layout, wanted: u64, twin: Twin) -> anyhow:
     let mut unit = Unit { twin, ..translate(&elf, &function) };
     ssa::run(&mut unit, |_| wanted);
     opt::run(&mut unit);
+    if nans == Nans::X86 {
+        opt::fix_nans(&mut unit);
+    }
     wasm::lower(&mut unit);
-    Ok(wasm::emit(&unit, layout, &Default::default()))
+    Ok(wasm::emit(&unit, layout, &Default::default()).0)
 }
 
 /// The Wasm instructions that this code becomes, as WebAssembly's text format names them, without those that any function has.

@@ -13,6 +13,7 @@ use anyhow::{Context, bail};
 use hoist_lifter::callees::Callees;
 use hoist_lifter::discover;
 use hoist_lifter::elf::Elf;
+use hoist_lifter::lift::Nans;
 use hoist_lifter::wasm::layout::{Layout, Lifted, LiftedFunction};
 use hoist_lifter::{module, opt, ssa, translate, wasm};
 use hoist_x86::boundary::{MMAP_MIN_ADDR, NULL_PAGE, Vector};
@@ -77,7 +78,7 @@ impl Fuzzer {
     /// # Errors
     /// If the machine cannot be set up.
     pub fn new() -> anyhow::Result<Fuzzer> {
-        Ok(Fuzzer { machine: Machine::new(END, true).map_err(wasm_error)?, tally: Tally::default() })
+        Ok(Fuzzer { machine: Machine::new(END, true, Nans::Host).map_err(wasm_error)?, tally: Tally::default() })
     }
 
     /// Runs one batch of programs.
@@ -193,7 +194,7 @@ impl Batch {
                 opt::run(&mut unit);
                 wasm::lower(&mut unit);
                 let entries: Vec<u32> = unit.entries.iter().map(|entry| entry.pc).collect();
-                (wasm::emit(&unit, &layout, &callees), entries)
+                (wasm::emit(&unit, &layout, &callees).0, entries)
             })?;
             for (label, pc) in (0..).zip(entries) {
                 let old = code_map.entry(pc).or_insert((job, label));
@@ -202,7 +203,7 @@ impl Batch {
                 }
             }
             names.push(format!("function {job}"));
-            lifted.functions.push(LiftedFunction { body, name: format!("function {job}") });
+            lifted.functions.push(LiftedFunction { body, name: format!("function {job}"), hints: Vec::new() });
         }
         let ends = (0..).zip(codes).map(|(number, code)| CODE + number * PAGE + code.len() as u32).collect();
         Ok(Batch { module: module::alone(&layout, &lifted), names, code_map, ends })

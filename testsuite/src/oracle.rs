@@ -15,6 +15,7 @@ mod values;
 
 use std::fmt::Write as _;
 
+use hoist_lifter::lift::Nans;
 use hoist_x86::builder::Floats;
 use hoist_x86::interpreter::{Interpreter, Stop};
 use hoist_x86::reg::Reg;
@@ -73,12 +74,12 @@ pub enum End {
 /// Instructions in one Wasm module.
 const BATCH: usize = 256;
 
-/// Compares every sample in `states` states: half pairs of edge cases, half random.
+/// Compares every sample in `states` states: half pairs of edge cases, half random. With [`Nans::X86`] on a host that gives other NaNs than x86.
 ///
 /// # Errors
 /// If the machine cannot be set up.
-pub fn compare(samples: &Samples, states: u32, seed: u64) -> anyhow::Result<Report> {
-    let mut machines = Machines::new()?;
+pub fn compare(samples: &Samples, states: u32, seed: u64, nans: Nans) -> anyhow::Result<Report> {
+    let mut machines = Machines::new(nans)?;
     let mut report = Report::default();
     let list: Vec<(&forms::Variant, &Sample)> = samples.iter().collect();
     for batch in list.chunks(BATCH) {
@@ -113,8 +114,8 @@ pub struct Compared {
 }
 
 impl Machines {
-    fn new() -> anyhow::Result<Machines> {
-        let lifted = Lifted::new().map_err(wasm_error)?;
+    fn new(nans: Nans) -> anyhow::Result<Machines> {
+        let lifted = Lifted::new(nans).map_err(wasm_error)?;
         Ok(Machines {
             native: Native::new()?,
             lifted,

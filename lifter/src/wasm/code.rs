@@ -1,6 +1,6 @@
 //! Wasm code as bytes, with the peepholes that need to know only the last instruction.
 
-use wasm_encoder::{Encode, Instruction};
+use wasm_encoder::{BlockType, Encode, Instruction};
 
 #[derive(Default)]
 pub struct Code {
@@ -9,6 +9,16 @@ pub struct Code {
     last_set: Option<(usize, u32)>,
     /// Where the last instruction is a `br 0`: falling out of the block does the same.
     last_br_0: Option<usize>,
+    hints: Vec<Hint>,
+}
+
+/// Which way a branch nearly always goes (the branch-hinting proposal).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Hint {
+    /// Of the `if`, in bytes from the start of the function's body with its declarations.
+    pub offset: u32,
+    /// Whether its condition nearly always holds.
+    pub likely: bool,
 }
 
 impl Code {
@@ -19,6 +29,12 @@ impl Code {
             _ => None,
         };
         instruction.encode(&mut self.bytes);
+    }
+
+    /// An `if` whose condition nearly always holds, or nearly never.
+    pub fn hinted_if(&mut self, ty: BlockType, likely: bool) {
+        self.hints.push(Hint { offset: self.bytes.len() as u32, likely });
+        self.op(Instruction::If(ty));
     }
 
     /// `local.get`, or `local.tee` in place of the `local.set` just before.
@@ -46,7 +62,8 @@ impl Code {
         self.op(Instruction::End);
     }
 
-    pub fn finish(self) -> Vec<u8> {
-        self.bytes
+    /// The code, and the hints with their offsets in it.
+    pub fn finish(self) -> (Vec<u8>, Vec<Hint>) {
+        (self.bytes, self.hints)
     }
 }

@@ -3,11 +3,11 @@
 
 use hoist_x86::boundary::code_map;
 use hoist_x86::builder::Floats;
-use hoist_x86::ir::{BlockId, Edge, Exit, Func, Inst, Term, Type, Value};
+use hoist_x86::ir::{BinOp, BlockId, Edge, Exit, Func, Inst, Term, Type, UnOp, Value};
 use hoist_x86::reg::Reg;
 use wasm_encoder::{BlockType, Function, Ieee32, Ieee64, Instruction, MemArg, MemArgTarget, ValType};
 
-use super::code::Code;
+use super::code::{Code, Hint};
 use super::flow::{Flow, Node, Succ};
 use super::layout::Layout;
 use super::locals::{LABEL, Locals, PC, ROOM, SCRATCH};
@@ -16,7 +16,8 @@ use crate::callees::Callees;
 use crate::graph::Dominators;
 use crate::unit::{Twin, Unit};
 
-pub fn emit(unit: &Unit, layout: &Layout, callees: &Callees) -> Vec<u8> {
+/// A function's body, with the declarations of its locals, and hints for its branches.
+pub fn emit(unit: &Unit, layout: &Layout, callees: &Callees) -> (Vec<u8>, Vec<Hint>) {
     let flow = Flow::new(unit);
     let graph = flow.graph();
     let dominators = Dominators::new(&graph, flow.entry);
@@ -37,14 +38,18 @@ pub fn emit(unit: &Unit, layout: &Layout, callees: &Callees) -> Vec<u8> {
         trees: &trees,
         locals: &locals,
     };
-    let code = emitter.function();
+    let (code, mut hints) = emitter.function();
     let declared = locals.declared.iter().map(|&(n, ty)| (n, val_type(ty)));
     let mut body = Vec::new();
     // `Function` writes the declarations; its encoding begins with the size, which the layer above writes.
     let mut function = Function::new(declared);
+    let code_len = code.len();
     function.raw(code);
     body.extend(function.into_raw_body());
-    body
+    for hint in &mut hints {
+        hint.offset += (body.len() - code_len) as u32;
+    }
+    (body, hints)
 }
 
 pub fn val_type(ty: Type) -> ValType {
@@ -88,6 +93,16 @@ fn is_header(flow: &Flow, dominators: &Dominators) -> Vec<bool> {
     header
 }
 
+/// Is a condition that a value or a lane of one is a NaN, as [`crate::opt::fix_nans`] asks for it?
+fn is_rare(func: &Func, cond: Value) -> bool {
+    let Inst::Un(op, test) = *func.inst(cond) else { return false };
+    match (op, *func.inst(test)) {
+        (UnOp::I32Eqz, Inst::Bin(BinOp::F32Ge | BinOp::F64Ge, a, b)) => a == b,
+        (UnOp::V128AnyTrue, Inst::Bin(BinOp::F32x4Ne | BinOp::F64x2Ne, a, b)) => a == b,
+        _ => false,
+    }
+}
+
 pub(super) struct Emitter<'a> {
     unit: &'a Unit,
     pub(super) layout: &'a Layout,
@@ -111,7 +126,7 @@ impl Emitter<'_> {
         &self.unit.func
     }
 
-    fn function(mut self) -> Vec<u8> {
+    fn function(mut self) -> (Vec<u8>, Vec<Hint>) {
         self.check_exact();
         let has_calls = self.has_calls();
         if has_calls {
@@ -149,7 +164,7 @@ impl Emitter<'_> {
             self.code.op(Instruction::I32Const(Floats::Exact as i32));
             self.code.op(Instruction::I32Eq);
         }
-        self.code.op(Instruction::If(BlockType::Empty));
+        self.code.hinted_if(BlockType::Empty, false);
         match self.unit.twin {
             Twin::Is(twin) => {
                 self.code.op(Instruction::LocalGet(PC));
@@ -178,7 +193,7 @@ impl Emitter<'_> {
         self.code.op(Instruction::LocalGet(ROOM));
         self.code.op(Instruction::I32Const(self.locals.frame_estimate() as i32));
         self.code.op(Instruction::I32LtS);
-        self.code.op(Instruction::If(BlockType::Empty));
+        self.code.hinted_if(BlockType::Empty, false);
         self.own_pc();
         self.code.op(Instruction::Return);
         self.code.op(Instruction::End);
@@ -404,8 +419,19 @@ impl Emitter<'_> {
     /// A select whose first choice is worth a branch around it.
     fn choose(&mut self, cond: Value, yes: Value, no: Value) {
         let ty = self.func().ty(yes).expect("what is selected has a type");
+        // Engines make one instruction of a comparison and a branch, but not with a negation between them.
+        let rare = is_rare(self.func(), cond);
+        let (cond, yes, no, likely) = match *self.func().inst(cond) {
+            Inst::Un(UnOp::I32Eqz, test) if self.locals.of[cond.0 as usize] == u32::MAX => (test, no, yes, true),
+            _ => (cond, yes, no, false),
+        };
         self.value(cond);
-        self.code.op(Instruction::If(BlockType::Result(val_type(ty))));
+        let block = BlockType::Result(val_type(ty));
+        if rare {
+            self.code.hinted_if(block, likely);
+        } else {
+            self.code.op(Instruction::If(block));
+        }
         self.value(yes);
         self.code.op(Instruction::Else);
         self.value(no);
@@ -425,7 +451,8 @@ impl Emitter<'_> {
             "a parameter without a local is used"
         );
         if let Inst::Select { cond, yes, no } = inst {
-            if matches!(self.func().inst(yes), Inst::Helper { .. }) && self.locals.of[yes.0 as usize] == u32::MAX {
+            let worth = is_rare(self.func(), cond) || matches!(self.func().inst(yes), Inst::Helper { .. });
+            if worth && self.locals.of[yes.0 as usize] == u32::MAX {
                 return self.choose(cond, yes, no);
             }
         }

@@ -3,6 +3,8 @@
 //! The linker knows every index of the merged core module before a single function is emitted, so bodies are
 //! encoded once, with their final indices, and copied into the module as they are.
 
+use super::code::Hint;
+
 /// The index spaces of the merged core module, as lifted code sees them.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Layout {
@@ -46,6 +48,8 @@ pub struct LiftedFunction {
     pub body: Vec<u8>,
     /// The symbol, or a name made from the address: what profilers show.
     pub name: String,
+    /// Which way its branches go, in the order of their offsets.
+    pub hints: Vec<Hint>,
 }
 
 /// A guest address at which lifted code can be entered.

@@ -89,12 +89,6 @@ macro_rules! helpers {
             RoundF64x2 = float::round_f64x2(V128) -> (V128), effect;
             RoundToI64 = float::round_to_i64(F64) -> (I64), effect;
             RoundToI32 = float::round_to_i32(F64) -> (I32), effect;
-            // Operations whose result may be a NaN, with the bits that SSE gives it; the last argument names the operation.
-            NanF32 = float::nan_f32(F32, F32, I32) -> (F32), pure;
-            NanF64 = float::nan_f64(F64, F64, I32) -> (F64), pure;
-            NanV128 = float::nan_v128(V128, V128, I32) -> (V128), pure;
-            NanPromoted = float::nan_promoted(F32) -> (F64), pure;
-            NanDemoted = float::nan_demoted(F64) -> (F32), pure;
             // RCPPS, RSQRTPS, VCVTPH2PS, VCVTPS2PH.
             Reciprocal = float::reciprocal(V128) -> (V128), pure;
             ReciprocalRoot = float::reciprocal_root(V128) -> (V128), pure;

@@ -12,12 +12,23 @@ use anyhow::{Context, Result, ensure};
 use hoist_testsuite::compare::{Hoist, Image, Lift};
 
 /// A row of the table: name, and the command within the image `bench`.
-const ROWS: [(&str, &[&str]); 8] = [
+const ROWS: [(&str, &[&str]); 19] = [
     ("recursion (fib)", &["/usr/local/bin/fib"]),
     ("sieve", &["/usr/local/bin/sieve"]),
-    ("matrix product, double", &["/usr/local/bin/matmul"]),
     ("quicksort, callback", &["/usr/local/bin/quicksort"]),
     ("CoreMark's mix", &["/usr/local/bin/mixed"]),
+    ("matrix product, double", &["/usr/local/bin/matmul"]),
+    ("matrix product, float", &["/usr/local/bin/matmul-float"]),
+    ("n-body, double", &["/usr/local/bin/nbody"]),
+    ("n-body, float", &["/usr/local/bin/nbody-float"]),
+    ("spectral norm, double", &["/usr/local/bin/spectral"]),
+    ("spectral norm, float", &["/usr/local/bin/spectral-float"]),
+    ("Mandelbrot, double", &["/usr/local/bin/mandelbrot"]),
+    ("Mandelbrot, float", &["/usr/local/bin/mandelbrot-float"]),
+    ("FFT, double", &["/usr/local/bin/fft"]),
+    ("FFT, float", &["/usr/local/bin/fft-float"]),
+    ("copy, find with SSE2", &["/usr/local/bin/bytes"]),
+    ("SHA-256 in C", &["/usr/local/bin/sha256"]),
     ("sha256sum, 64 MB", &["/usr/bin/sha256sum", "/usr/local/share/zeros"]),
     ("Lua, fib", &["/usr/bin/lua5.4", "/usr/local/share/fib.lua"]),
     ("sqlite, script", &["/usr/bin/sqlite3", ":memory:", ".read /usr/local/share/speed.sql"]),

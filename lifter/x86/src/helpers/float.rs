@@ -2,8 +2,6 @@
 
 use super::vector::{dwords, from_dwords, from_qwords, from_words, qwords, words};
 use crate::helper::Memory;
-use crate::interpreter::scalar;
-use crate::ops::{BinOp, UnOp};
 use crate::state::CpuState;
 
 /// Rounding control: MXCSR.RC and imm8[1:0] of ROUNDxx (SDM vol. 1, table 4-8).
@@ -177,43 +175,4 @@ fn half_from_single(bits: u32, rounding: Rounding) -> u16 {
         Rounding::TowardZero => false,
     };
     sign | if to_infinity { 0x7c00 } else { 0x7bff }
-}
-
-/// Codes of unary operations are above those of all binary ones.
-const UNARY: u32 = 1 << 16;
-
-/// The last argument of [`nan_f64`] and its kin for an operation with one operand, which is given twice.
-pub fn unary_code(op: UnOp) -> u32 {
-    UNARY | op as u32
-}
-
-/// Likewise with two.
-pub fn binary_code(op: BinOp) -> u32 {
-    op as u32
-}
-
-fn operation(a: u128, b: u128, code: u32) -> u128 {
-    let index = (code & (UNARY - 1)) as usize;
-    if code & UNARY != 0 { scalar::unary(UnOp::ALL[index], a) } else { scalar::binary(BinOp::ALL[index], a, b) }
-}
-
-/// An operation on doubles as [`crate::interpreter`] computes it: the bits of a NaN are those that SSE gives.
-pub fn nan_f64(a: u64, b: u64, code: u32) -> u64 {
-    operation(a.into(), b.into(), code) as u64
-}
-
-pub fn nan_f32(a: u32, b: u32, code: u32) -> u32 {
-    operation(a.into(), b.into(), code) as u32
-}
-
-pub fn nan_v128(a: u128, b: u128, code: u32) -> u128 {
-    operation(a, b, code)
-}
-
-pub fn nan_promoted(a: u32) -> u64 {
-    scalar::unary(UnOp::F64PromoteF32, a.into()) as u64
-}
-
-pub fn nan_demoted(a: u64) -> u32 {
-    scalar::unary(UnOp::F32DemoteF64, a.into()) as u32
 }
