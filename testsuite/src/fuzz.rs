@@ -19,6 +19,7 @@ use hoist_lifter::{module, opt, ssa, translate, wasm};
 use hoist_x86::boundary::{MMAP_MIN_ADDR, NULL_PAGE, Vector};
 use hoist_x86::helper::Memory;
 use hoist_x86::interpreter::{Interpreter, Stop};
+use hoist_x86::reg::Reg;
 use hoist_x86::state::CpuState;
 
 use crate::alone;
@@ -136,9 +137,13 @@ impl Fuzzer {
         let mut pc = start;
         for _ in 0..ENTRIES {
             if let Some(&(function, label)) = batch.code_map.get(&pc) {
+                // So few that loops are left in their midst.
+                cpu.set(Reg::ROUNDS, 3);
                 self.machine.set_cpu(cpu).map_err(wasm_error)?;
                 let end = self.machine.enter(&functions[function], if label == 0 { 0 } else { pc }, FUEL).map_err(wasm_error)?;
                 self.machine.cpu(cpu);
+                // No register of the guest's.
+                cpu.set(Reg::ROUNDS, 0);
                 pc = match end {
                     Ok(pc) => pc,
                     Err(Stopped::Exception { vector, at }) => return Ok(Ending::Exception { vector, at }),
