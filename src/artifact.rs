@@ -8,6 +8,7 @@ use std::io;
 use std::path::Path;
 
 use hoist_oci::push::{Artifact, Document, Layer};
+use hoist_topology::section;
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
@@ -19,10 +20,6 @@ const WASM_CONFIG: &str = "application/vnd.wasm.config.v0+json";
 const WASM_LAYER: &str = "application/wasm";
 const IMAGE_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const IMAGE_LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
-
-/// Custom section with the topology (JSON), and the type of the document that says the same in a registry.
-pub const TOPOLOGY_SECTION: &str = "hoist.topology";
-const TOPOLOGY: &str = "application/vnd.hoist.topology.v1+json";
 
 /// The component's file in an image, and what runtimes are told to start.
 const ENTRY: &str = "/app.wasm";
@@ -71,8 +68,8 @@ pub fn prepare(path: &Path, format: Format) -> Result<Prepared, ArtifactError> {
     let image = section(CONFIG_SECTION)?;
     let info = section(INFO_SECTION)?.and_then(|json| serde_json::from_value::<Info>(json).ok());
     let mut referrers = Vec::new();
-    if let Some(topology) = outside.custom.get(TOPOLOGY_SECTION) {
-        referrers.push(Document { media_type: TOPOLOGY.into(), bytes: topology.clone() });
+    if let Some(topology) = outside.custom.get(section::NAME) {
+        referrers.push(Document { media_type: section::MEDIA_TYPE.into(), bytes: topology.clone() });
     }
     let component = Layer::of(path, WASM_LAYER)?;
     if let Some(info) = &info {

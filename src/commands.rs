@@ -7,6 +7,7 @@ pub mod image;
 pub mod inspect;
 pub mod push;
 pub mod run;
+pub mod topology;
 
 use std::error::Error;
 use std::fmt;

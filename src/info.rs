@@ -1,6 +1,5 @@
 //! What a component says about itself: its custom sections `hoist.config` and `hoist.info`.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -8,7 +7,7 @@ use wasmparser::{Parser, Payload};
 
 use crate::units::Bytes;
 
-/// Custom section with the image's config, as it came with the image (JSON).
+/// Custom section with the image's config, as it came with the image but for what manifests or the command line say in its place (JSON).
 pub const CONFIG_SECTION: &str = "hoist.config";
 /// Custom section with an [`Info`] (JSON).
 pub const INFO_SECTION: &str = "hoist.info";
@@ -28,7 +27,6 @@ pub struct Info {
     pub not_placed: Vec<String>,
     pub rom: RomInfo,
     pub wasm: WasmInfo,
-    pub topology: Topology,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -68,23 +66,6 @@ pub struct WasmInfo {
     /// Bytes of the core module that holds kernel, lifted code and ROM.
     pub core_module_bytes: u64,
     pub table_slots: u64,
-}
-
-/// What runs in the component, and how it is reached.
-#[derive(Clone, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Topology {
-    pub services: BTreeMap<String, Service>,
-}
-
-#[derive(Clone, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Service {
-    pub image: String,
-    pub command: Vec<String>,
-    pub working_dir: String,
-    pub user: String,
-    /// Such as `80/tcp`.
-    pub ports: Vec<String>,
-    pub volumes: Vec<String>,
 }
 
 /// Why a file tells nothing.
@@ -143,15 +124,6 @@ impl fmt::Display for Info {
         writeln!(f, "core module  {}, {} table slots", Bytes(self.wasm.core_module_bytes), self.wasm.table_slots)?;
         writeln!(f, "kernel       sha256:{}", self.wasm.kernel)?;
         writeln!(f, "made by      hoist {}", self.hoist)?;
-        for (name, service) in &self.topology.services {
-            writeln!(f, "service      {name}: {}", service.command.join(" "))?;
-            if !service.ports.is_empty() {
-                writeln!(f, "  ports      {}", service.ports.join(", "))?;
-            }
-            if !service.volumes.is_empty() {
-                writeln!(f, "  volumes    {}", service.volumes.join(", "))?;
-            }
-        }
         writeln!(f, "\n{:>10} {:>9} {:>10} {:>10} {:>5}  ELF file", "address", "functions", "x86", "wasm", "ratio")?;
         let total = |sum: fn(&ElfInfo) -> u64| self.elfs.iter().map(sum).sum::<u64>();
         for elf in &self.elfs {

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod application;
 mod artifact;
 mod commands;
 mod component;

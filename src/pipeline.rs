@@ -1,19 +1,21 @@
 //! The whole way from an image reference to a component.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use hoist_lifter::wasm::layout::{Lifted, Stats};
 use hoist_oci::{Image, ImageConfig, PullOptions, Reference};
+use hoist_topology::model::Topology;
+use hoist_topology::section;
 use hoist_vfs::{Kind, Packed, RootFs};
 use hoist_x86::boundary::code_map;
 use hoist_x86::manifest::{self, Manifest};
 use hoist_x86::processor::Level;
 use sha2::{Digest, Sha256};
 
+use crate::application::{Plan, effective_json};
 use crate::entry::{self, Entry, EntryError};
 use crate::homes::Homes;
-use crate::info::{CONFIG_SECTION, ElfInfo, INFO_SECTION, Info, RomInfo, Service, SourceInfo, Topology, WasmInfo};
+use crate::info::{CONFIG_SECTION, ElfInfo, INFO_SECTION, Info, RomInfo, SourceInfo, WasmInfo};
 use crate::kernel;
 use crate::lift;
 use crate::link::{LinkError, Linker};
@@ -86,13 +88,21 @@ pub enum ConvertError {
     Info(#[from] serde_json::Error),
 }
 
-/// Converts an image to a component in a file, which appears only when it is complete.
+/// What a new component says of itself.
+pub struct Converted {
+    pub info: Info,
+    pub topology: Topology,
+}
+
+/// Converts an image to a component in a file, which appears only when it is complete. The plan's service is completed by the image.
 ///
 /// # Errors
 /// [`ConvertError`]
-pub fn convert(conversion: &Conversion, output: &Path, progress: &Progress) -> Result<Info, ConvertError> {
+pub fn convert(conversion: &Conversion, plan: &mut Plan, output: &Path, progress: &Progress) -> Result<Converted, ConvertError> {
     let image = progress.stage("pull", || hoist_oci::pull(&conversion.reference, &conversion.pull, progress))?;
-    let entry = match entry::find(&image.rootfs, &image.config) {
+    let config = plan.complete(&image.config);
+    let topology = plan.topology();
+    let entry = match entry::find(&image.rootfs, &config) {
         Err(error) if conversion.needs_entry => return Err(error.into()),
         entry => entry.ok(),
     };
@@ -104,24 +114,29 @@ pub fn convert(conversion: &Conversion, output: &Path, progress: &Progress) -> R
     };
     let numbers = homes.numbers();
     let rom = progress.stage("pack", || hoist_vfs::pack(&image.rootfs, |inode| numbers.get(&inode).copied()))?;
-    let manifest = manifest(&image, conversion.cpu, &homes, &lifted).encode()?;
+    let hostname = plan.process().and_then(|process| process.hostname.clone()).unwrap_or_default();
+    let run = manifest::Config { hostname, ..self::config(&image.reference, &config, conversion.cpu) };
+    let manifest = manifest(run, &homes, &lifted).encode()?;
     let component = progress.stage("link", || linker.link(&lifted, &manifest, &rom))?;
     if component.table_size > POOLED_TABLE_SLOTS {
         progress.warn(&pooling_advice(component.table_size));
     }
     let wasm =
         WasmInfo { kernel: kernel_digest(), core_module_bytes: component.core_module_len(), table_slots: component.table_size };
-    let info = info(&image, entry.as_ref(), &homes, &lifted.stats, &rom, wasm);
+    let info = info(&image, &config, entry.as_ref(), &homes, &lifted.stats, &rom, wasm);
     progress.stage("write", || {
         let mut out = Output::create(output)?;
         let json = serde_json::to_vec(&info)?;
-        let written = component.write(&[(CONFIG_SECTION, &image.config_json), (INFO_SECTION, &json)], &mut out);
+        let config = effective_json(&image.config_json, &image.config, &config);
+        let document = section::encode(&topology);
+        let sections: [(&str, &[u8]); 3] = [(CONFIG_SECTION, &config), (INFO_SECTION, &json), (section::NAME, &document)];
+        let written = component.write(&sections, &mut out);
         match written {
             Err(LinkError::Write(source)) => return Err(out.error(source).into()),
             written => written?,
         }
         out.finish()?;
-        Ok(info)
+        Ok(Converted { info, topology })
     })
 }
 
@@ -143,20 +158,20 @@ pub fn kernel_digest() -> String {
 }
 
 /// What the kernel is told.
-pub fn manifest(image: &Image, cpu: Level, homes: &Homes, lifted: &Lifted) -> Manifest {
+pub fn manifest(config: manifest::Config, homes: &Homes, lifted: &Lifted) -> Manifest {
     let code = lifted.code_map.iter().map(|entry| (entry.pc, code_map::entry(Lifted::slot(entry.function), entry.label)));
     Manifest {
-        config: config(image, cpu),
+        config,
         first_free: homes.first_free,
         elfs: homes.homes.iter().map(|home| home.manifest()).collect(),
         code: code.collect(),
     }
 }
 
-fn config(image: &Image, cpu: Level) -> manifest::Config {
-    let ImageConfig { entrypoint, cmd, env, working_dir, user, stop_signal, .. } = &image.config;
+pub fn config(reference: &Reference, config: &ImageConfig, cpu: Level) -> manifest::Config {
+    let ImageConfig { entrypoint, cmd, env, working_dir, user, stop_signal, .. } = config;
     manifest::Config {
-        image: image_name(&image.reference),
+        image: image_name(reference),
         entrypoint: entrypoint.clone(),
         cmd: cmd.clone(),
         env: env.clone(),
@@ -169,7 +184,7 @@ fn config(image: &Image, cpu: Level) -> manifest::Config {
 }
 
 /// What a component calls its image: a path of this machine has no place in it, a file's name has.
-fn image_name(reference: &Reference) -> String {
+pub fn image_name(reference: &Reference) -> String {
     let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     match reference {
         Reference::Registry(name) => name.to_string(),
@@ -183,8 +198,15 @@ fn image_name(reference: &Reference) -> String {
     }
 }
 
-fn info(image: &Image, entry: Option<&Entry>, homes: &Homes, stats: &Stats, rom: &Packed<'_>, wasm: WasmInfo) -> Info {
-    let config = &image.config;
+fn info(
+    image: &Image,
+    config: &ImageConfig,
+    entry: Option<&Entry>,
+    homes: &Homes,
+    stats: &Stats,
+    rom: &Packed<'_>,
+    wasm: WasmInfo,
+) -> Info {
     let command: Vec<String> = config.entrypoint.iter().chain(&config.cmd).cloned().collect();
     let elf = |(number, home): (usize, &crate::homes::Home)| {
         let stats = stats.files.get(number).copied().unwrap_or_default();
@@ -195,14 +217,6 @@ fn info(image: &Image, entry: Option<&Entry>, homes: &Homes, stats: &Stats, rom:
             x86_bytes: stats.x86_bytes,
             wasm_bytes: stats.wasm_bytes,
         }
-    };
-    let service = Service {
-        image: image_name(&image.reference),
-        command: command.clone(),
-        working_dir: config.working_dir.clone().unwrap_or_else(|| "/".into()),
-        user: config.user.clone().unwrap_or_default(),
-        ports: config.exposed_ports.iter().cloned().collect(),
-        volumes: config.volumes.iter().cloned().collect(),
     };
     Info {
         hoist: env!("CARGO_PKG_VERSION").into(),
@@ -218,7 +232,6 @@ fn info(image: &Image, entry: Option<&Entry>, homes: &Homes, stats: &Stats, rom:
         not_placed: homes.homeless.iter().map(|path| path_text(path)).collect(),
         rom: RomInfo { bytes: rom.len(), files: regular_files(&image.rootfs) },
         wasm,
-        topology: Topology { services: BTreeMap::from([("main".into(), service)]) },
     }
 }
 

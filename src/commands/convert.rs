@@ -1,18 +1,23 @@
-//! `hoist convert`: an image reference in, a component out.
+//! `hoist convert`: an image reference in, a component out; or manifests in, and a component for each of their services.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{ArgAction, Args};
 use hoist_oci::reference::RegistryReference;
 use hoist_oci::{Credentials, Reference, RegistryOptions};
+use hoist_topology::Manifests;
+use hoist_topology::emit::Artifact;
 
 use super::Failure;
 use super::image::ImageOptions;
 use super::push::{self, destination};
+use super::topology::TopologyOptions;
+use crate::application::{self, Plan};
 use crate::artifact;
 use crate::info::Info;
-use crate::pipeline;
+use crate::pipeline::{self, Converted};
 use crate::progress::Progress;
 use crate::units::Bytes;
 
@@ -20,9 +25,10 @@ use crate::units::Bytes;
 #[derive(Args)]
 pub struct Convert {
     /// NAME[:TAG|@DIGEST], oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, dir:DIR, or - for an archive from standard input
-    image: Reference,
+    #[arg(required_unless_present_any = ["compose", "kubernetes"])]
+    image: Option<Reference>,
 
-    /// The component to write; with --push it need not be kept
+    /// The component to write, or the directory for those of several services; with --push it need not be kept
     #[arg(short, long, value_name = "FILE", required_unless_present = "push")]
     output: Option<PathBuf>,
 
@@ -32,6 +38,9 @@ pub struct Convert {
 
     #[command(flatten)]
     destination: Destination,
+
+    #[command(flatten)]
+    topology: TopologyOptions,
 
     #[command(flatten)]
     options: ImageOptions,
@@ -52,7 +61,6 @@ pub struct Convert {
 impl Convert {
     pub fn run(self) -> Result<ExitCode, Failure> {
         let progress = Progress::new(self.quiet);
-        let conversion = self.options.conversion(self.image, true);
         let (output, _temporary) = match &self.output {
             Some(output) => (output.clone(), None),
             None => {
@@ -60,20 +68,109 @@ impl Convert {
                 (dir.path().join("app.wasm"), Some(dir))
             }
         };
-        let info = pipeline::convert(&conversion, &output, &progress)?;
-        match self.format {
-            Format::Json if self.push.is_none() => println!("{}", serde_json::to_string_pretty(&info)?),
-            _ => progress.line(&summary(&info)),
-        }
-        if let Some(name) = &self.push {
-            let format = if self.format == Format::Image { artifact::Format::Image } else { artifact::Format::Artifact };
-            let registry = self.destination.options(self.options.source.registry.options());
-            println!("{}", push::push(&output, name, format, registry, None, &progress)?);
+        match self.topology.manifests()? {
+            None => self.image(&output, &progress)?,
+            Some(manifests) => self.services(manifests, &output, &progress)?,
         }
         if self.timings {
             eprint!("{}", progress.timings());
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// One image without manifests.
+    fn image(&self, output: &Path, progress: &Progress) -> Result<(), Failure> {
+        let Some(reference) = self.image.clone() else { return Ok(()) };
+        let mut plan = Plan::of_image(&reference, self.topology.overrides());
+        self.convert(reference, &mut plan, output, progress)?;
+        let artifacts = BTreeMap::from([(plan.service.clone(), self.artifact(&plan.service, output))]);
+        self.emit(&plan.manifests, &artifacts, output, progress)
+    }
+
+    /// The services of manifests: one to a file, or several to a directory with an index.
+    fn services(&self, mut manifests: Manifests, output: &Path, progress: &Progress) -> Result<(), Failure> {
+        manifests.warnings.iter().for_each(|warning| progress.warn(warning));
+        let services = self.topology.services(&manifests)?;
+        let to_directory = services.len() > 1 || output.is_dir();
+        if services.len() > 1 && (self.image.is_some() || self.push.is_some()) {
+            let names = services.join(", ");
+            return Err(Failure::new(2, format!("several services ({names}) have several images: choose one with --service")));
+        }
+        if to_directory {
+            std::fs::create_dir_all(output)
+                .map_err(|error| Failure::new(1, format!("cannot make {}: {error}", output.display())))?;
+        }
+        let (mut components, mut artifacts) = (BTreeMap::new(), BTreeMap::new());
+        for service in &services {
+            let stated = &manifests.topology.services[service];
+            for ignored in &stated.ignored {
+                let at = ignored.at.as_deref().map(|at| format!("{at}: ")).unwrap_or_default();
+                progress.warn(&format!("{at}{service}: {} is ignored: {}", ignored.field, ignored.reason));
+            }
+            let reference = match &self.image {
+                Some(image) => image.clone(),
+                None => stated.image.parse::<Reference>()?,
+            };
+            let path = if to_directory { output.join(format!("{service}.wasm")) } else { output.to_owned() };
+            let mut plan = Plan { manifests, service: service.clone(), overrides: self.topology.overrides() };
+            self.convert(reference, &mut plan, &path, progress)?;
+            manifests = plan.manifests;
+            artifacts.insert(service.clone(), self.artifact(service, &path));
+            components.insert(service.clone(), path);
+        }
+        let stem = if to_directory {
+            let mut index = manifests.topology.clone();
+            application::index(&mut index, &components)?;
+            application::write_topology(&index, &output.join("topology.json"))?;
+            output.join(manifests.topology.name.as_deref().unwrap_or("app"))
+        } else {
+            output.to_owned()
+        };
+        self.emit(&manifests, &artifacts, &stem, progress)
+    }
+
+    /// Converts one service, writes its topology beside it, and pushes it.
+    fn convert(&self, reference: Reference, plan: &mut Plan, output: &Path, progress: &Progress) -> Result<(), Failure> {
+        let conversion = self.options.conversion(reference, true);
+        let Converted { info, topology } = pipeline::convert(&conversion, plan, output, progress)?;
+        if let Some(file) = application::topology_file(output) {
+            application::write_topology(&topology, &file)?;
+        }
+        match self.format {
+            Format::Json if self.push.is_none() => {
+                let mut all = serde_json::to_value(&info)?;
+                all["topology"] = serde_json::to_value(&topology)?;
+                println!("{}", serde_json::to_string_pretty(&all)?);
+            }
+            _ => progress.line(&summary(&info)),
+        }
+        if let Some(name) = &self.push {
+            let format = if self.format == Format::Image { artifact::Format::Image } else { artifact::Format::Artifact };
+            let registry = self.destination.options(self.options.source.registry.options());
+            println!("{}", push::push(output, name, format, registry, None, progress)?);
+        }
+        Ok(())
+    }
+
+    /// How emitted manifests name a component.
+    fn artifact(&self, service: &str, path: &Path) -> Artifact {
+        let pushed = self.push.as_ref().map(ToString::to_string);
+        Artifact {
+            file: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            reference: self.topology.reference(service, pushed.as_deref()),
+        }
+    }
+
+    fn emit(
+        &self,
+        manifests: &Manifests,
+        artifacts: &BTreeMap<String, Artifact>,
+        stem: &Path,
+        progress: &Progress,
+    ) -> Result<(), Failure> {
+        let lines = application::emit(self.topology.emit(), manifests, artifacts, &stem.with_extension(""))?;
+        lines.iter().for_each(|line| progress.warn(line));
+        Ok(())
     }
 }
 

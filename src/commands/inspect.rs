@@ -47,11 +47,13 @@ impl Inspect {
         let fail = |error: &dyn std::fmt::Display| Failure::new(1, format!("{}: {error}", self.target));
         let bytes = std::fs::read(Path::new(&self.target)).map_err(|error| fail(&error))?;
         let (info, config) = info::read(&bytes).map_err(|error| fail(&error))?;
+        let topology = hoist_topology::section::read(&bytes).map_err(|error| fail(&error))?.unwrap_or_default();
         Ok(match self.format {
-            Format::Text => info.to_string(),
+            Format::Text => format!("{info}\n{topology}"),
             Format::Json => {
                 let mut all = serde_json::to_value(&info)?;
                 all["config"] = config;
+                all["topology"] = serde_json::to_value(&topology)?;
                 serde_json::to_string_pretty(&all)? + "\n"
             }
         })

@@ -6,11 +6,13 @@ use std::process::ExitCode;
 use clap::Args;
 use hoist_oci::Reference;
 use hoist_runner::{Cache, Invocation, Mount, Profiler, RunError, Runner};
+use hoist_topology::Overrides;
 use hoist_x86::boundary::environment;
 use sha2::{Digest, Sha256};
 
 use super::image::ImageOptions;
 use super::{Failure, cache_dir};
+use crate::application::Plan;
 use crate::pipeline::{self, Conversion};
 use crate::progress::Progress;
 
@@ -182,7 +184,8 @@ impl Run {
         let digest = hoist_oci::resolve(&conversion.reference, &conversion.pull)?;
         let file = dir.join(format!("{}.wasm", key(&conversion, &digest)));
         if !file.exists() {
-            pipeline::convert(&conversion, &file, progress)?;
+            let mut plan = Plan::of_image(&conversion.reference, Overrides::default());
+            pipeline::convert(&conversion, &mut plan, &file, progress)?;
         }
         Ok(file)
     }

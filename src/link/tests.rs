@@ -131,7 +131,8 @@ fn the_rom_may_be_in_many_parts() {
     let numbers = homes.numbers();
     let rom = hoist_vfs::pack(&image.rootfs, |inode| numbers.get(&inode).copied()).expect("a ROM");
     let lifted = Lifted::default();
-    let manifest = pipeline::manifest(&image, Level::V2, &homes, &lifted).encode().expect("a manifest");
+    let config = pipeline::config(&image.reference, &image.config, Level::V2);
+    let manifest = pipeline::manifest(config, &homes, &lifted).encode().expect("a manifest");
     let linker = Linker::new(kernel::WASM).expect("the kernel");
     let component = linker.link_within(1 << 17, &lifted, &manifest, &rom).expect("a component");
     assert!(

@@ -83,7 +83,19 @@ fn string(text: &str) -> String {
         // Numbers to base 60, and dates.
         && !text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b':' | b'-' | b'.' | b'_'))
         && !WORDS.contains(&text.trim_start_matches('.').to_ascii_lowercase().as_str());
-    if is_plain { text.to_owned() } else { Value::from(text).to_string() }
+    if is_plain { text.to_owned() } else { quoted(text) }
+}
+
+/// With JSON's quotes and escapes, and escapes for DEL and the controls behind it, which JSON takes as they are and YAML does not (1.2.2, §5.1).
+fn quoted(text: &str) -> String {
+    let mut out = String::new();
+    for c in Value::from(text).to_string().chars() {
+        match c {
+            '\u{7f}'..='\u{9f}' => _ = write!(out, "\\u{:04x}", u32::from(c)),
+            c => out.push(c),
+        }
+    }
+    out
 }
 
 #[cfg(test)]
