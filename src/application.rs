@@ -5,11 +5,10 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use hoist_oci::{ImageConfig, Reference};
+use hoist_oci::{Digest, ImageConfig, Reference};
 use hoist_topology::emit::{self, Artifact, Target};
 use hoist_topology::model::{Component, Process, Topology};
 use hoist_topology::{Manifests, Overrides, image, section};
-use sha2::{Digest, Sha256};
 
 use crate::output::{Output, OutputError};
 use crate::pipeline::image_name;
@@ -113,20 +112,14 @@ pub fn write_topology(topology: &Topology, file: &Path) -> Result<(), Applicatio
 /// `Read`
 pub fn index(topology: &mut Topology, components: &BTreeMap<String, PathBuf>) -> Result<(), ApplicationError> {
     for (service, path) in components {
-        let digest = digest(path).map_err(|source| ApplicationError::Read { path: path.display().to_string(), source })?;
+        let digest = File::open(path).and_then(Digest::of_reader);
+        let (digest, _) = digest.map_err(|source| ApplicationError::Read { path: path.display().to_string(), source })?;
         let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if let Some(service) = topology.services.get_mut(service) {
-            service.component = Some(Component { file, digest: Some(digest) });
+            service.component = Some(Component { file, digest: Some(digest.to_string()) });
         }
     }
     Ok(())
-}
-
-fn digest(path: &Path) -> io::Result<String> {
-    let mut hash = Sha256::new();
-    io::copy(&mut File::open(path)?, &mut hash)?;
-    let hex: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(format!("sha256:{hex}"))
 }
 
 /// One output of `--emit`.

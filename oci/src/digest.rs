@@ -1,6 +1,7 @@
 //! Content digests, as "Digests" in the OCI image specification's descriptor.md writes them.
 
 use std::fmt;
+use std::io::{self, Read};
 use std::str::FromStr;
 
 use sha2::Digest as _;
@@ -36,6 +37,24 @@ impl Digest {
         let mut hasher = Hasher::new(algorithm);
         hasher.update(bytes);
         hasher.finish()
+    }
+
+    /// The SHA-256 digest of all that a reader gives, and how many bytes that is.
+    ///
+    /// # Errors
+    /// The reader's.
+    pub fn of_reader(mut reader: impl Read) -> io::Result<(Digest, u64)> {
+        let mut hasher = Hasher::new(Algorithm::Sha256);
+        let (mut size, mut buffer) = (0, vec![0; 1 << 18]);
+        loop {
+            match reader.read(&mut buffer)? {
+                0 => return Ok((hasher.finish(), size)),
+                count => {
+                    hasher.update(&buffer[..count]);
+                    size += count as u64;
+                }
+            }
+        }
     }
 
     /// The algorithm.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::cache::BlobCache;
-use crate::digest::{Digest, Hasher};
+use crate::digest::Digest;
 use crate::error::{Blob, Error};
 use crate::manifest::{Descriptor, OCI_INDEX, OCI_MANIFEST};
 use crate::mirrors::Endpoint;
@@ -56,18 +56,9 @@ impl Layer {
     /// If the file cannot be read.
     pub fn of(file: &Path, media_type: &str) -> Result<Layer, Error> {
         let error = |source| Error::file(file, source);
-        let mut reader = std::fs::File::open(file).map_err(error)?;
-        let mut hasher = Hasher::new(crate::digest::Algorithm::Sha256);
-        let (mut size, mut buffer) = (0, vec![0; 1 << 18]);
-        loop {
-            let count = std::io::Read::read(&mut reader, &mut buffer).map_err(error)?;
-            if count == 0 {
-                let (media_type, file) = (media_type.to_owned(), file.to_owned());
-                return Ok(Layer { media_type, digest: hasher.finish(), size, file });
-            }
-            hasher.update(&buffer[..count]);
-            size += count as u64;
-        }
+        let reader = std::fs::File::open(file).map_err(error)?;
+        let (digest, size) = Digest::of_reader(reader).map_err(error)?;
+        Ok(Layer { media_type: media_type.to_owned(), digest, size, file: file.to_owned() })
     }
 }
 

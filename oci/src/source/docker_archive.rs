@@ -14,7 +14,7 @@ use super::members::{Archive, Members};
 use super::{Source, Start};
 use crate::PullOptions;
 use crate::config::ImageConfig;
-use crate::digest::{Algorithm, Digest, Hasher};
+use crate::digest::Digest;
 use crate::error::{Blob, Error};
 use crate::fetch::Decoder;
 use crate::manifest::{DOCKER_CONFIG, DOCKER_LAYER, DOCKER_MANIFEST, Descriptor, Manifest};
@@ -125,14 +125,7 @@ fn layer_digest(path: &str, content: &Content, diff_id: &Digest) -> std::io::Res
     if let Decoder::Plain(_) = Decoder::new(content.reader())? {
         return Ok(diff_id.clone());
     }
-    let mut hasher = Hasher::new(Algorithm::Sha256);
-    let (mut reader, mut buffer) = (content.reader(), vec![0; 1 << 17]);
-    loop {
-        match reader.read(&mut buffer)? {
-            0 => return Ok(hasher.finish()),
-            count => hasher.update(&buffer[..count]),
-        }
-    }
+    Ok(Digest::of_reader(content.reader())?.0)
 }
 
 impl Source for DockerArchive {
