@@ -208,7 +208,10 @@ struct Loaded {
 
 /// Maps the segments of a file: at its addresses, else at its home, else where there is room.
 fn load(mm: &mut AddressSpace, location: &Location, elf: &Elf) -> Result<Loaded, ExecError> {
-    let file = FileMap::new(&File::content(location.clone(), OpenFlags(OpenFlags::RDONLY)))?;
+    let file = File::content(location.clone(), OpenFlags(OpenFlags::RDONLY));
+    file.tell_opened();
+    file.tell(crate::fs::notify::mask::ACCESS);
+    let file = FileMap::new(&file)?;
     let (first, span) = elf.span()?;
     let home = file.elf().map(|elf| u64::from(elf.base)).filter(|&home| mm.is_free(home, span));
     let start = match home {

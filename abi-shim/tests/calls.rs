@@ -55,6 +55,7 @@ programs!(
     machine,
     memory,
     names,
+    notify,
     open,
     processes,
     signals,

@@ -9,6 +9,7 @@ use hoist_vfs::Kind;
 use super::dentry::Location;
 use super::inode::{DirEntry, InodeRef};
 use super::lock::{self, Lock};
+use super::notify;
 use super::record_lock::{self, Holder};
 use super::types::{OpenFlags, poll};
 use super::{Feed, Result, Sink};
@@ -125,10 +126,16 @@ pub struct File {
     /// Whether flock(2) was called, or fcntl(2) with F_OFD_SETLK.
     locked: Cell<bool>,
     has_records: Cell<bool>,
+    /// It was opened by a path, and its end is told: [`notify`].
+    opened: Cell<bool>,
 }
 
 impl Drop for File {
     fn drop(&mut self) {
+        if self.opened.get() {
+            let writes = self.flags.get().writable();
+            notify::entry(&self.location.dentry, if writes { notify::mask::CLOSE_WRITE } else { notify::mask::CLOSE_NOWRITE });
+        }
         if self.has_records.get() {
             record_lock::free_file(self.lock_key(), Holder::Description(std::ptr::from_ref(self).addr()));
         }
@@ -149,8 +156,19 @@ impl File {
     fn new(location: Location, flags: OpenFlags, body: Body) -> Rc<File> {
         let flags = Cell::new(OpenFlags(flags.0 & !ONCE));
         let (owner, signal, locked) = (Cell::new(0), Cell::new(0), Cell::new(false));
-        let has_records = Cell::new(false);
-        Rc::new(File { location, flags, offset: Cell::new(0), body, owner, signal, locked, has_records })
+        let (has_records, opened) = (Cell::new(false), Cell::new(false));
+        Rc::new(File { location, flags, offset: Cell::new(0), body, owner, signal, locked, has_records, opened })
+    }
+
+    /// Tells who watches that the file was opened, and when the time comes that it was closed.
+    pub fn tell_opened(&self) {
+        self.opened.set(true);
+        notify::entry(&self.location.dentry, notify::mask::OPEN);
+    }
+
+    /// Tells who watches what was done with the file.
+    pub fn tell(&self, mask: u32) {
+        notify::entry(&self.location.dentry, mask);
     }
 
     /// A file with an object behind it.
@@ -223,12 +241,16 @@ impl File {
         if !self.flags.get().readable() {
             return Err(EBADF);
         }
-        match &self.body {
+        let count = match &self.body {
             Body::Path => Err(EBADF),
             Body::Directory(_) => Err(EISDIR),
             Body::Content => self.inode().read_at(offset, sink),
             Body::Object(object) => object.read(offset, sink),
+        }?;
+        if count > 0 {
+            self.tell(notify::mask::ACCESS);
         }
+        Ok(count)
     }
 
     /// # Errors
@@ -254,11 +276,15 @@ impl File {
         if !self.flags.get().writable() {
             return Err(EBADF);
         }
-        match &self.body {
+        let count = match &self.body {
             Body::Path | Body::Directory(_) => Err(EBADF),
             Body::Content => self.inode().write_at(offset, feed),
             Body::Object(object) => object.write(offset, feed),
+        }?;
+        if count > 0 {
+            self.tell(notify::mask::MODIFY);
         }
+        Ok(count)
     }
 
     fn advance(&self, count: usize) {
@@ -276,7 +302,7 @@ impl File {
     /// # Errors
     /// As [`File::read`], `ESPIPE`.
     pub fn pread(&self, offset: u64, sink: &mut dyn Sink) -> Result<usize> {
-        self.check_seekable()?;
+        self.check_positional()?;
         self.read_at(offset, sink)
     }
 
@@ -285,7 +311,7 @@ impl File {
     /// # Errors
     /// As [`File::write`], `ESPIPE`.
     pub fn pwrite(&self, offset: u64, feed: &mut dyn Feed) -> Result<usize> {
-        self.check_seekable()?;
+        self.check_positional()?;
         let offset = if self.appends() { self.inode().stat()?.size } else { offset };
         self.write_at(offset, feed)
     }
@@ -297,6 +323,14 @@ impl File {
             Body::Path => Err(EBADF),
             Body::Object(object) if object.seek() == Seek::No => Err(ESPIPE),
             _ => Ok(()),
+        }
+    }
+
+    /// Likewise for pread(2) and its kin, which files without a place refuse although lseek(2) on them succeeds.
+    fn check_positional(&self) -> Result<()> {
+        match &self.body {
+            Body::Object(object) if object.seek() == Seek::Zero && !self.opened.get() => Err(ESPIPE),
+            _ => self.check_seekable(),
         }
     }
 
@@ -420,7 +454,11 @@ impl File {
     pub fn truncate(&self, size: u64) -> Result<()> {
         match &self.body {
             Body::Path => Err(EBADF),
-            Body::Content if self.flags.get().writable() => self.inode().truncate(size),
+            Body::Content if self.flags.get().writable() => {
+                self.inode().truncate(size)?;
+                self.tell(notify::mask::MODIFY);
+                Ok(())
+            }
             _ => Err(EINVAL),
         }
     }

@@ -14,6 +14,7 @@
 //! | [`lock`], [`record_lock`] | flock(2), locks of fcntl(2) |
 //! | [`pipe`], [`eventfd`], [`timerfd`], [`signalfd`], [`pidfd`] | pipes and FIFOs, event counters, timers, signals, processes |
 //! | [`epoll`], [`socket`], [`inet`], [`netlink`] | sets of files, sockets and their domains |
+//! | [`notify`] | who is told what happens to files: inotify(7) |
 //! | [`boot`] | the tree that a container starts with; a process's root, working directory, umask |
 //! | [`host`] | directories that the host grants |
 //! | [`procfs`], [`sysfs`] | `/proc`, `/sys` |
@@ -37,6 +38,7 @@ pub mod inode;
 pub mod lock;
 pub mod mem;
 pub mod netlink;
+pub mod notify;
 pub mod pidfd;
 pub mod pipe;
 pub mod procfs;

@@ -15,6 +15,7 @@ use super::device::Devices;
 use super::file::{File, FileObject};
 use super::inode::{InodeRef, same};
 use super::mem::Clock;
+use super::notify;
 use super::procfs::Processes;
 use super::types::{Cred, MAY_EXEC, MAY_READ, MAY_WRITE, NAME_MAX, NewInode, OpenFlags, Stat, cap};
 use super::walk::{Last, Parent, Target, Walker};
@@ -204,6 +205,7 @@ impl Vfs {
         let file = self.open_object(found, flags)?;
         if truncates && kind == Kind::Regular {
             inode.truncate(0)?;
+            file.tell(notify::mask::MODIFY);
         }
         Ok(file)
     }
@@ -217,10 +219,12 @@ impl Vfs {
             },
             _ => at.inode().open(flags)?,
         };
-        Ok(match object {
+        let file = match object {
             Some(object) => File::object(at, flags, object),
             None => File::content(at, flags),
-        })
+        };
+        file.tell_opened();
+        Ok(file)
     }
 
     fn open_unnamed(&self, walker: &Walker, path: &[u8], flags: OpenFlags, mode: u32) -> Result<Rc<File>> {
@@ -238,7 +242,9 @@ impl Vfs {
         let dentry = dir.dentry.attach(format!("#{ino}").as_bytes(), inode);
         dir.dentry.detach(&dentry.name());
         let flags = OpenFlags(flags.0 & !(OpenFlags::DIRECTORY | OpenFlags::TRUNC));
-        Ok(File::content(Location { mount: dir.mount, dentry }, flags))
+        let file = File::content(Location { mount: dir.mount, dentry }, flags);
+        file.tell_opened();
+        Ok(file)
     }
 
     // ---- Making names
@@ -272,6 +278,7 @@ impl Vfs {
         may_change(cred, dir)?;
         let new = self.owned(cred, dir, new)?;
         let inode = dir.inode().create(name, &new)?;
+        notify::created(dir.inode(), name, &inode);
         Ok(Location { mount: dir.mount.clone(), dentry: dir.dentry.attach(name, inode) })
     }
 
@@ -306,6 +313,7 @@ impl Vfs {
             return Err(EPERM);
         }
         dir.inode().link(&name, old.inode())?;
+        notify::linked(dir.inode(), &name, old.inode());
         dir.dentry.attach(&name, old.inode().clone());
         Ok(())
     }
@@ -329,6 +337,7 @@ impl Vfs {
         may_delete(walker.cred, &dir, &victim, false)?;
         dir.inode().unlink(&name)?;
         dir.dentry.detach(&name);
+        notify::removed(dir.inode(), &name, victim.inode());
         Ok(())
     }
 
@@ -352,6 +361,7 @@ impl Vfs {
         }
         dir.inode().rmdir(&name)?;
         dir.dentry.detach(&name);
+        notify::removed(dir.inode(), &name, victim.inode());
         Ok(())
     }
 
@@ -416,6 +426,15 @@ impl Vfs {
         match how {
             Rename::Exchange => old_dir.dentry.exchanged(&old_name, &new_dir.dentry, &new_name),
             _ => old_dir.dentry.moved(&old_name, &new_dir.dentry, &new_name),
+        }
+        let (from, to) = ((old_dir.inode(), &old_name[..]), (new_dir.inode(), &new_name[..]));
+        let replaced = target.as_ref().map(Location::inode);
+        match (how, replaced) {
+            (Rename::Exchange, Some(other)) => {
+                notify::moved(from, to, source.inode(), None);
+                notify::moved(to, from, other, None);
+            }
+            _ => notify::moved(from, to, source.inode(), replaced),
         }
         Ok(())
     }

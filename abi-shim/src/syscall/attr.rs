@@ -7,6 +7,7 @@ use hoist_vfs::{Kind, Timestamp};
 use crate::errno::Errno::{EACCES, EBADF, EINVAL, EISDIR, ENODEV, EOPNOTSUPP, EPERM, ESPIPE};
 use crate::errno::SysResult;
 use crate::fs::inode::InodeRef;
+use crate::fs::notify::{self, mask};
 use crate::fs::types::{MAY_WRITE, SetAttr, Stat, cap};
 use crate::fs::vfs::check_writable_mount;
 use crate::fs::{Cred, File, Location, Result};
@@ -18,6 +19,12 @@ use super::path::{AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, any_file, done, 
 const CWD: u64 = AT_FDCWD as u64;
 const SETUID: u32 = 0o4000;
 const SETGID: u32 = 0o2000;
+
+fn set_attr(location: &Location, change: SetAttr) -> Result<()> {
+    location.inode().set_attr(&change)?;
+    notify::changed(&location.dentry, &change);
+    Ok(())
+}
 
 // ---- Mode
 
@@ -32,7 +39,7 @@ fn chmod(location: &Location, cred: &Cred, mode: u64) -> Result<()> {
     if !cred.in_group(stat.gid) && !cred.capable(cap::FSETID) {
         mode &= !SETGID;
     }
-    location.inode().set_attr(&SetAttr { mode: Some(mode), ..SetAttr::default() })
+    set_attr(location, SetAttr { mode: Some(mode), ..SetAttr::default() })
 }
 
 /// Implements Linux syscall chmod(2).
@@ -75,7 +82,7 @@ fn chown(location: &Location, cred: &Cred, owner: u64, group: u64) -> Result<()>
     // Who gets a file must not get its former owner's rights with it.
     let cleared = SETUID | if stat.mode & 0o010 != 0 { SETGID } else { 0 };
     let mode = (stat.kind != Kind::Directory).then_some(stat.mode & !cleared);
-    location.inode().set_attr(&SetAttr { mode, uid, gid, ..SetAttr::default() })
+    set_attr(location, SetAttr { mode, uid, gid, ..SetAttr::default() })
 }
 
 /// Implements Linux syscall chown(2).
@@ -154,7 +161,7 @@ fn set_times(k: &Kernel, location: &Location, cred: &Cred, times: [NewTime; 2]) 
         NewTime::Omit => None,
         NewTime::At(time) => Some(time),
     });
-    location.inode().set_attr(&SetAttr { atime, mtime, ..SetAttr::default() })
+    set_attr(location, SetAttr { atime, mtime, ..SetAttr::default() })
 }
 
 /// Implements Linux syscall utimensat(2).
@@ -210,7 +217,9 @@ pub fn sys_truncate(k: &mut Kernel, [path, length, ..]: [u64; 6]) -> SysResult {
     }
     cred.permission(&location.inode().stat()?, MAY_WRITE)?;
     check_writable_mount(&location)?;
-    done(location.inode().truncate(length))
+    location.inode().truncate(length)?;
+    notify::entry(&location.dentry, mask::MODIFY);
+    Ok(0)
 }
 
 /// Implements Linux syscall ftruncate(2).
@@ -243,17 +252,19 @@ pub fn sys_fallocate(k: &mut Kernel, [fd, mode, at, len, ..]: [u64; 6]) -> SysRe
     let size = inode.stat()?.size;
     const KEEP: u64 = FALLOC_FL_KEEP_SIZE;
     match mode {
-        0 if end > size => done(inode.truncate(end)),
-        0 | KEEP => Ok(0),
+        0 if end > size => inode.truncate(end)?,
+        0 | KEEP => {}
         _ if mode & !KEEP == FALLOC_FL_ZERO_RANGE => {
             if mode & KEEP == 0 && end > size {
                 inode.truncate(end)?;
             }
-            done(inode.punch_hole(at, len))
+            inode.punch_hole(at, len)?;
         }
-        _ if mode == FALLOC_FL_PUNCH_HOLE | KEEP => done(inode.punch_hole(at, len)),
-        _ => Err(EOPNOTSUPP),
+        _ if mode == FALLOC_FL_PUNCH_HOLE | KEEP => inode.punch_hole(at, len)?,
+        _ => return Err(EOPNOTSUPP),
     }
+    file.tell(mask::MODIFY);
+    Ok(0)
 }
 
 // ---- Lasting

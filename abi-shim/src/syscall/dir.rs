@@ -62,6 +62,7 @@ fn entries(k: &mut Kernel, fd: u64, dirp: u64, count: u64, record: fn(&DirEntry,
     }
     user::copy_to_user(dirp, &out)?;
     file.set_offset(position);
+    file.tell(crate::fs::notify::mask::ACCESS);
     Ok(out.len() as u64)
 }
 

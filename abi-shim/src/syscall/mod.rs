@@ -20,6 +20,7 @@ pub mod fd;
 pub mod flags;
 pub mod futex;
 pub mod inet;
+pub mod inotify;
 pub mod ioctl;
 pub mod link;
 pub mod memory;

@@ -66,10 +66,15 @@ pub fn sys_eventfd2(k: &mut Kernel, [initval, flags, ..]: [u64; 6]) -> SysResult
 
 /// A descriptor for an object that has no name at all.
 pub fn add_anonymous(k: &mut Kernel, object: Rc<dyn FileObject>, name: &str, flags: u32) -> SysResult {
+    add_with_mode(k, object, name, OpenFlags::RDWR, flags)
+}
+
+/// Likewise, for one that is not both read and written.
+pub fn add_with_mode(k: &mut Kernel, object: Rc<dyn FileObject>, name: &str, mode: u32, flags: u32) -> SysResult {
     // Linux refuses to open these again through /proc/self/fd.
     let reopen = Box::new(|_| Err(crate::errno::Errno::ENXIO));
     let at = vfs(k).anonymous(Kind::Regular, 0o600, name, magic::ANON_INODE, reopen);
-    let status = OpenFlags(OpenFlags::RDWR | flags & OpenFlags::NONBLOCK);
+    let status = OpenFlags(mode | flags & OpenFlags::NONBLOCK);
     let file = File::object(at, status, object);
     let fd = table(k).borrow_mut().add(file, flags & OpenFlags::CLOEXEC != 0)?;
     Ok(fd as u64)

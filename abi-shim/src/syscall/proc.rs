@@ -6,8 +6,8 @@ use std::rc::Rc;
 use hoist_x86::helpers::cpuid::cpuid_eax;
 use hoist_x86::processor;
 
-use crate::fs::File;
 use crate::fs::procfs::{ProcText, Text};
+use crate::fs::{File, notify};
 use crate::kernel::Kernel;
 use crate::mm::TASK_SIZE;
 use crate::wasi;
@@ -60,7 +60,9 @@ fn system(k: &Kernel, path: &str) -> Vec<u8> {
             format!("Linux version {release} (hoist) {version}\n").into_bytes()
         }
         "sys/fs/file-max" => line("9223372036854775807"),
-        "sys/fs/inotify/max_user_watches" => line("0"),
+        "sys/fs/inotify/max_queued_events" => line(&notify::MAX_QUEUED_EVENTS.to_string()),
+        "sys/fs/inotify/max_user_instances" => line(&notify::MAX_USER_INSTANCES.to_string()),
+        "sys/fs/inotify/max_user_watches" => line(&notify::MAX_USER_WATCHES.to_string()),
         "sys/fs/nr_open" => line(&crate::fs::fd_table::NR_OPEN.to_string()),
         "sys/fs/pipe-max-size" => line(&crate::fs::pipe::PIPE_MAX_SIZE.to_string()),
         "sys/kernel/cap_last_cap" => line(&LAST_CAP.to_string()),

@@ -9,7 +9,7 @@ use super::{
     attr::*, clone::*, copy::*, dir::*, epoll::*, fcntl::*, fd::*, futex::*, ioctl::*, link::*, message::*, mount::*, open::*,
     pipe::*, poll::*,
 };
-use super::{memory::*, process::*, signal::*, signalfd::*, system::*, time::*, timer::*};
+use super::{inotify::*, memory::*, process::*, signal::*, signalfd::*, system::*, time::*, timer::*};
 use super::{msg::*, pidfd::*, read_write::*, sem::*, shm::*, socket::*, stat::*, timerfd::*, wait::*, xattr::*};
 
 macro_rules! row {
@@ -219,6 +219,9 @@ pub const ROWS: &[Row] = &[
     row!(234, sys_tgkill, [Int, Int, Signal]),
     row!(235, sys_utimes, [Path, Ptr]),
     row!(247, sys_waitid, [Int, Int, Ptr, Hex, Ptr]),
+    row!(253, sys_inotify_init, []),
+    row!(254, sys_inotify_add_watch, [Fd, Path, Flags(flags::INOTIFY)]),
+    row!(255, sys_inotify_rm_watch, [Fd, Int]),
     row!(257, sys_openat, [Fd, Path, OpenFlags, Mode]),
     row!(258, sys_mkdirat, [Fd, Path, Mode]),
     row!(259, sys_mknodat, [Fd, Path, Mode, Hex]),
@@ -255,6 +258,7 @@ pub const ROWS: &[Row] = &[
     row!(291, sys_epoll_create1, [Hex]),
     row!(292, sys_dup3, [Fd, Fd, OpenFlags]),
     row!(293, sys_pipe2, [Ptr, OpenFlags]),
+    row!(294, sys_inotify_init1, [OpenFlags]),
     row!(295, sys_preadv, [Fd, Ptr, Int, Long]),
     row!(296, sys_pwritev, [Fd, Ptr, Int, Long]),
     row!(297, sys_rt_tgsigqueueinfo, [Int, Int, Signal, Ptr]),

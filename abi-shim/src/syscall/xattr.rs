@@ -6,13 +6,14 @@ use hoist_vfs::name::{XATTR_NAME_MAX, XATTR_SIZE_MAX};
 use crate::errno::Errno::{E2BIG, EINVAL, ENODATA, EOPNOTSUPP, EPERM, ERANGE};
 use crate::errno::SysResult;
 use crate::fs::inode::SetXattr;
+use crate::fs::notify;
 use crate::fs::types::{MAY_READ, MAY_WRITE, cap};
 use crate::fs::vfs::check_writable_mount;
 use crate::fs::{Cred, Location, Result};
 use crate::kernel::Kernel;
 use crate::user;
 
-use super::path::{AT_FDCWD, AT_SYMLINK_NOFOLLOW, done, file, locate};
+use super::path::{AT_FDCWD, AT_SYMLINK_NOFOLLOW, file, locate};
 
 type Place = fn(&Kernel, u64) -> Result<(Location, Cred)>;
 
@@ -94,7 +95,9 @@ fn set(k: &Kernel, place: Place, [at, name, value, size, flags, _]: [u64; 6]) ->
     user::copy_from_user(value, &mut bytes)?;
     let (location, cred) = place(k, at)?;
     permission(&location, &cred, &name, MAY_WRITE)?;
-    done(location.inode().set_xattr(&name, &bytes, how))
+    location.inode().set_xattr(&name, &bytes, how)?;
+    notify::entry(&location.dentry, notify::mask::ATTRIB);
+    Ok(0)
 }
 
 fn list(k: &Kernel, place: Place, [at, list, size, ..]: [u64; 6]) -> SysResult {
@@ -113,7 +116,9 @@ fn remove(k: &Kernel, place: Place, [at, name, ..]: [u64; 6]) -> SysResult {
     let name = name_from_user(name)?;
     let (location, cred) = place(k, at)?;
     permission(&location, &cred, &name, MAY_WRITE)?;
-    done(location.inode().remove_xattr(&name))
+    location.inode().remove_xattr(&name)?;
+    notify::entry(&location.dentry, notify::mask::ATTRIB);
+    Ok(0)
 }
 
 /// Implements Linux syscall setxattr(2).

@@ -112,6 +112,12 @@ impl MemFs {
         Ok(node)
     }
 
+    /// A node of the ROM has lost its last name.
+    fn forget(&self, id: InodeId) {
+        let node = self.nodes.borrow_mut().remove(&id);
+        drop(node);
+    }
+
     /// A node that the ROM does not have.
     fn new_node(self: &Rc<Self>, new: &NewInode) -> Rc<Node> {
         let ino = self.next_ino.get();

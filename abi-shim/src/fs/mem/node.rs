@@ -121,6 +121,10 @@ impl Node {
             }
             _ => self.count_link(-1),
         }
+        if let (0, Some(lower)) = (self.attr.get().nlink, self.lower) {
+            // Nobody can look it up any more.
+            self.fs.forget(lower);
+        }
     }
 
     /// # Errors

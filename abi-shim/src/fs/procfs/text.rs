@@ -51,7 +51,7 @@ pub const PROCESS: [(&str, u32); 29] = [
 ];
 
 /// Files of the machine: path below `/proc`, mode. Directories are implied.
-pub const SYSTEM: [(&str, u32); 42] = [
+pub const SYSTEM: [(&str, u32); 44] = [
     ("cgroups", 0o444),
     ("cmdline", 0o444),
     ("cpuinfo", 0o444),
@@ -69,6 +69,8 @@ pub const SYSTEM: [(&str, u32); 42] = [
     ("stat", 0o444),
     ("swaps", 0o444),
     ("sys/fs/file-max", 0o644),
+    ("sys/fs/inotify/max_queued_events", 0o644),
+    ("sys/fs/inotify/max_user_instances", 0o644),
     ("sys/fs/inotify/max_user_watches", 0o644),
     ("sys/fs/nr_open", 0o644),
     ("sys/fs/pipe-max-size", 0o644),
