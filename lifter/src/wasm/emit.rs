@@ -25,7 +25,7 @@ pub fn emit(unit: &Unit, layout: &Layout, callees: &Callees) -> (Vec<u8>, Vec<Hi
     let locals = Locals::new(unit, &trees, &flow, &dominators);
     let emitter = Emitter {
         needs_block: needs_block(&flow, unit, &dominators),
-        is_header: is_header(&flow, &dominators),
+        back_edges: back_edges(&flow, &dominators),
         children: dominators.children(),
         depth_of: vec![u32::MAX; flow.nodes.len()],
         depth: 0,
@@ -81,16 +81,17 @@ fn needs_block(flow: &Flow, unit: &Unit, dominators: &Dominators) -> Vec<bool> {
     forward.into_iter().map(|n| n > 1).collect()
 }
 
-fn is_header(flow: &Flow, dominators: &Dominators) -> Vec<bool> {
-    let mut header = vec![false; flow.nodes.len()];
+/// How many edges lead back to each node: any to the headers of loops only.
+fn back_edges(flow: &Flow, dominators: &Dominators) -> Vec<u32> {
+    let mut back = vec![0; flow.nodes.len()];
     for &node in &dominators.order {
         for succ in &flow.succs[node as usize] {
             if dominators.position[succ.to as usize] <= dominators.position[node as usize] {
-                header[succ.to as usize] = true;
+                back[succ.to as usize] += 1;
             }
         }
     }
-    header
+    back
 }
 
 /// Is a condition that a value or a lane of one is a NaN, as [`crate::opt::fix_nans`] asks for it?
@@ -111,7 +112,7 @@ pub(super) struct Emitter<'a> {
     dominators: &'a Dominators,
     children: Vec<Vec<u32>>,
     needs_block: Vec<bool>,
-    is_header: Vec<bool>,
+    back_edges: Vec<u32>,
     trees: &'a Trees,
     pub(super) locals: &'a Locals,
     pub(super) code: Code,
@@ -202,7 +203,7 @@ impl Emitter<'_> {
     // Structure.
 
     fn tree(&mut self, node: u32) {
-        if self.is_header[node as usize] {
+        if self.back_edges[node as usize] > 0 {
             self.code.op(Instruction::Loop(BlockType::Empty));
             self.depth += 1;
             self.depth_of[node as usize] = self.depth;
@@ -387,7 +388,10 @@ impl Emitter<'_> {
 
     fn branch(&mut self, node: u32, cond: Value, yes: (&Edge, Succ), no: (&Edge, Succ)) {
         self.value(cond);
-        let (first, second) = if self.is_plain(node, yes.1, yes.0) || !self.is_plain(node, no.1, no.0) {
+        let is_plain = [yes, no].map(|way| self.is_plain(node, way.1, way.0));
+        // At a loop's end the way back goes on here, so that engines take one branch a round and not two.
+        let goes_round = self.is_back_edge(node, yes.1) && self.back_edges[yes.1.to as usize] == 1;
+        let (first, second) = if is_plain[0] || !is_plain[1] && !goes_round {
             (yes, no)
         } else {
             self.code.op(Instruction::I32Eqz);
