@@ -24,9 +24,9 @@ impl Kernel {
         if let (true, End::Signal(signal)) = (self.trace, end) {
             self.say(&format!("+++ killed by {} +++", signal_name(signal)));
         }
+        self.release_all_locks();
         self.task.state = State::Ended;
         self.process.name = self.task.name.clone();
-        self.others.retain(|task| task.pid != pid);
         self.process.end = Some(end);
         self.process.ended.set(true);
         self.process.timer = RealTimer::default();
@@ -46,6 +46,16 @@ impl Kernel {
         self.leave_terminal(true);
         self.bequeath(pid);
         self.tell_parent(pid, Some(end));
+    }
+
+    /// Of all tasks of the current process.
+    fn release_all_locks(&mut self) {
+        let pid = self.process.pid;
+        let lists: Vec<(i32, u64)> =
+            self.tasks().filter(|task| task.pid == pid).map(|task| (task.tid, task.robust_list)).collect();
+        // None of them is to be woken by another.
+        self.others.retain(|task| task.pid != pid);
+        lists.into_iter().for_each(|(tid, list)| self.release_locks(tid, list));
     }
 
     /// Gives its memory up: what it mapped shared is written, and who lent it gets it back.
@@ -140,6 +150,8 @@ impl Kernel {
 
     /// Ends the current task; the process, if it was the last one.
     pub fn exit_task(&mut self, status: u8) {
+        let list = std::mem::take(&mut self.task.robust_list);
+        self.release_locks(self.task.tid, list);
         let tid = std::mem::take(&mut self.task.clear_child_tid);
         // A bad address is nobody's loss any more.
         if tid != 0 && user::write(tid, &0u32).is_ok() {
@@ -154,9 +166,8 @@ impl Kernel {
 
     /// execve(2): the process has one task from now on, whose number is the process's.
     pub fn end_other_tasks(&mut self) {
-        let pid = self.process.pid;
-        self.others.retain(|task| task.pid != pid);
-        self.task.tid = pid;
+        self.release_all_locks();
+        self.task.tid = self.process.pid;
     }
 
     // ---- Stopping

@@ -4,9 +4,11 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::cpu;
+use crate::cred::{CAP_SYS_ADMIN, CAP_SYS_RESOURCE};
 use crate::errno::Errno;
 use crate::fs::procfs::Entry;
 use crate::kernel::Kernel;
+use crate::limits;
 use crate::process::Process;
 use crate::signal::{Action, AltStack};
 use crate::syscall::pidfd;
@@ -74,6 +76,14 @@ impl Kernel {
         }
         if self.others.len() >= MAX_TASKS {
             return Err(Errno::EAGAIN);
+        }
+        let cred = &self.process.cred;
+        let privileged = cred.uid.real == 0 || cred.capable(CAP_SYS_RESOURCE) || cred.capable(CAP_SYS_ADMIN);
+        if !privileged {
+            let mine = |task: &&Task| self.process(task.pid).is_some_and(|process| process.cred.uid.real == cred.uid.real);
+            if self.tasks().filter(mine).count() as u64 >= self.process.limits.0[limits::NPROC].soft {
+                return Err(Errno::EAGAIN);
+            }
         }
         let tid = self.next_tid;
         let mut task = self.copy_task(tid, &args);

@@ -1,10 +1,12 @@
 //! What processes share by number: sysvipc(7). Segments, sets of semaphores and queues are kept alike; what is in them is their own.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
 
 use crate::cred::{CAP_SYS_ADMIN, Credentials};
 use crate::errno::Errno::{self, EACCES, EEXIST, EIDRM, EINVAL, ENOENT, ENOSPC, EPERM};
 use crate::fs::InodeRef;
+use crate::fs::mqueue::MessageQueue;
 use crate::user::Pod;
 
 /// The most objects of one kind: kernel.shmmni and its kin.
@@ -199,6 +201,8 @@ pub struct Ipc {
     pub segments: Registry<Segment>,
     pub semaphores: Registry<SemaphoreSet>,
     pub queues: Registry<Queue>,
+    /// Those of POSIX that have a name.
+    pub message_queues: BTreeMap<Vec<u8>, Rc<MessageQueue>>,
     /// Tasks in semop(2), msgsnd(2) and msgrcv(2) that wait.
     pub waiting: BTreeMap<i32, WaitsFor>,
 }

@@ -128,6 +128,12 @@ impl Kernel {
         signal::send_to(self, self.task.tid, info);
     }
 
+    /// A file would be larger than RLIMIT_FSIZE allows.
+    pub fn too_large(&mut self) -> Errno {
+        signal::send_to(self, self.task.tid, Info { signal: number::SIGXFSZ, code: Info::SI_USER, ..Info::default() });
+        Errno::EFBIG
+    }
+
     /// A signal from the current process.
     pub fn info_of_sender(&self, signal: u8, code: i32) -> Info {
         let (pid, uid) = (self.process.pid as u64, u64::from(self.process.cred.uid.real));

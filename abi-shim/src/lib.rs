@@ -7,7 +7,7 @@
 //! | [`kernel`], [`process`], [`task`] | the state |
 //! | [`sched`] | the way of a system call through the kernel; which task runs |
 //! | [`syscall`] | the calls: a table, and a file a family |
-//! | [`fork`], [`exit`] | how processes begin and end |
+//! | [`fork`], [`exit`], [`robust`] | how processes begin and end, and what becomes of their locks |
 //! | [`exec`], [`elf`], [`stack`] | execve(2) |
 //! | [`mm`], [`code_map`] | the address space; which lifted code is good where |
 //! | [`terminal`] | what terminals have to do with processes |
@@ -38,6 +38,7 @@ pub mod machine;
 pub mod mm;
 pub mod options;
 pub mod process;
+pub mod robust;
 pub mod rom;
 pub mod sched;
 pub mod signal;

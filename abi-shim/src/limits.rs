@@ -8,9 +8,14 @@ pub const INFINITY: u64 = u64::MAX;
 /// RLIMIT_NLIMITS.
 pub const COUNT: usize = 16;
 /// Numbers of resources.
+pub const CPU: usize = 0;
 pub const FSIZE: usize = 1;
+pub const DATA: usize = 2;
 pub const STACK: usize = 3;
+pub const NPROC: usize = 6;
 pub const NOFILE: usize = 7;
+pub const AS: usize = 9;
+pub const MSGQUEUE: usize = 12;
 
 /// `struct rlimit64`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,6 +25,12 @@ pub struct Limit {
     pub hard: u64,
 }
 unsafe impl Pod for Limit {}
+
+/// A number of seconds; `None` if there is no limit.
+pub fn nanos(seconds: u64) -> Option<u64> {
+    const NANOS_PER_SECOND: u64 = 1_000_000_000;
+    if seconds == INFINITY { None } else { Some(seconds.saturating_mul(NANOS_PER_SECOND)) }
+}
 
 /// The limits of a process, by resource number.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -37,7 +48,7 @@ impl Default for Limits {
         limits[NOFILE] = limit(1024, 1 << 20);
         limits[8] = limit(64 << 10, 64 << 10); // locked memory
         limits[11] = limit(15000, 15000); // pending signals
-        limits[12] = limit(819_200, 819_200); // message queues
+        limits[MSGQUEUE] = limit(819_200, 819_200);
         limits[13] = limit(0, 0); // nice
         limits[14] = limit(0, 0); // real-time priority
         Limits(limits)

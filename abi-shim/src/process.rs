@@ -8,7 +8,7 @@ use crate::cred::Credentials;
 use crate::fs::boot::FsInfo;
 use crate::fs::tty::Tty;
 use crate::fs::{FdTable, Location};
-use crate::limits::Limits;
+use crate::limits::{self, Limits};
 use crate::mm::AddressSpace;
 use crate::signal::{Actions, Pending};
 use crate::wasi::Nanos;
@@ -252,7 +252,9 @@ impl Process {
     /// At which CPU time its first other timer goes off.
     pub fn next_cpu_timer(&self) -> Option<Nanos> {
         let posix = self.timers.values().filter(|timer| timer.counts_cpu_time()).map(|timer| timer.time);
-        posix.chain(self.cpu_timers).filter_map(|timer| timer.next).min()
+        let limit = self.limits.0[limits::CPU];
+        let limits = [limit.soft, limit.hard].map(limits::nanos);
+        posix.chain(self.cpu_timers).filter_map(|timer| timer.next).chain(limits.into_iter().flatten()).min()
     }
 
     /// What execve(2) changes besides memory and registers.

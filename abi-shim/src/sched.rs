@@ -17,7 +17,7 @@ use crate::mm::frames;
 use crate::process::{End, Process};
 use crate::signal::{self, Info, Interrupted, number};
 use crate::syscall::{self, strace};
-use crate::task::{For, State, Task, Wait};
+use crate::task::{For, Restart, State, Task, Wait};
 use crate::user;
 use crate::wasi::{self, Event, Nanos};
 use hoist_x86::boundary::PC_RESCHEDULE;
@@ -195,7 +195,11 @@ impl Kernel {
     /// For a call that cannot go on: it is made again when one of the host's events has come, or the time, or what else it waits for; see
     /// [`crate::syscall`].
     pub fn block(&mut self, events: &[Event], deadline: Option<Nanos>, what: For) -> Errno {
-        let restarts = !matches!(what, For::Nothing | For::Signals(_));
+        let restarts = match what {
+            For::Nothing | For::Signals(_) => Restart::Never,
+            For::PiLock { .. } => Restart::Always,
+            _ => Restart::IfAsked,
+        };
         self.task.set_wait(Wait { events: events.to_vec(), deadline, what, restarts });
         Errno::ERESTARTSYS
     }
@@ -203,7 +207,7 @@ impl Kernel {
     /// As [`Kernel::block`], for a call that no handler's SA_RESTART makes again: poll(2) and its like.
     pub fn block_once(&mut self, events: &[Event], deadline: Option<Nanos>, what: For) -> Errno {
         let error = self.block(events, deadline, what);
-        self.task.wait.restarts = false;
+        self.task.wait.restarts = Restart::Never;
         error
     }
 
@@ -332,7 +336,7 @@ impl Kernel {
     /// Whether what a task waits for has come, by other tasks' doing.
     fn has_come(&self, task: &Task, process: &Process, what: &For) -> bool {
         match what {
-            For::Nothing | For::Futex(..) => false,
+            For::Nothing | For::Futex(..) | For::PiLock { .. } => false,
             For::Anything => task.seen != self.activity,
             For::Files(files) => {
                 files.iter().any(|(file, events)| file.poll() & (events | poll::ERR | poll::HUP | poll::NVAL) != 0)

@@ -32,6 +32,8 @@ pub enum For {
     Anything,
     /// FUTEX_WAKE for this futex ([`crate::mm::AddressSpace::futex_key`]) and one of these bits.
     Futex((u32, u64), u32),
+    /// Its turn to hold a lock with priority inheritance, and who holds that now.
+    PiLock { futex: (u32, u64), owner: i32 },
     /// One of these files is ready for what stands with it: events of poll(2).
     Files(Vec<(Rc<File>, u32)>),
     /// One of its children ended, stopped or went on: more of that than this had happened.
@@ -42,6 +44,18 @@ pub enum For {
     Signals(SignalSet),
 }
 
+/// What becomes of a call that waits when a handler has run: signal(7).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Restart {
+    /// It fails with EINTR.
+    #[default]
+    Never,
+    /// After one with SA_RESTART it is made again.
+    IfAsked,
+    /// It is made again.
+    Always,
+}
+
 /// What a task that cannot go on waits for; any of it wakes the task.
 #[derive(Clone, Default)]
 pub struct Wait {
@@ -50,8 +64,7 @@ pub struct Wait {
     /// On the monotonic clock.
     pub deadline: Option<Nanos>,
     pub what: For,
-    /// After a handler with SA_RESTART the call is made again; otherwise it always fails with EINTR then: signal(7).
-    pub restarts: bool,
+    pub restarts: Restart,
 }
 
 /// One thread.
@@ -80,8 +93,10 @@ pub struct Task {
     pub name: Vec<u8>,
     /// What the call that returned `ERESTARTSYS` waits for.
     pub wait: Wait,
-    /// FUTEX_WAKE has come.
+    /// FUTEX_WAKE has come, or the lock.
     pub woken: bool,
+    /// The lock comes from a holder that ended.
+    pub inherits: bool,
     /// How much other tasks had done when it began to wait: [`crate::kernel::Kernel::activity`].
     pub seen: u64,
     /// The pc after the system call that it makes.
@@ -120,6 +135,7 @@ impl Task {
             name: Vec::new(),
             wait: Wait::default(),
             woken: false,
+            inherits: false,
             seen: 0,
             next: 0,
             trace: None,
@@ -169,6 +185,7 @@ impl Task {
         self.done = 0;
         self.opening = None;
         self.woken = false;
+        self.inherits = false;
         self.borrower = None;
     }
 }

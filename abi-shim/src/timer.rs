@@ -1,6 +1,7 @@
 //! Timers of processes: setitimer(2), timer_create(2) (kernel/time of Linux).
 
 use crate::kernel::Kernel;
+use crate::limits;
 use crate::process::{Notify, PosixTimer, Process};
 use crate::signal::{self, Info, number};
 use crate::wasi;
@@ -51,8 +52,22 @@ fn expire(process: &mut Process, now: wasi::Nanos, due: &mut Vec<(To, Info)>) {
     }
 }
 
-/// Likewise those of CPU time.
+/// Likewise those of CPU time, and RLIMIT_CPU: SIGXCPU each second from the soft limit on, which moves on with it as Linux has it, and SIGKILL
+/// at the hard one.
 fn expire_cpu_timers(process: &mut Process, now: wasi::Nanos, due: &mut Vec<(To, Info)>) {
+    let limit = &mut process.limits.0[limits::CPU];
+    let reached = |seconds| limits::nanos(seconds).is_some_and(|limit| now >= limit);
+    let signal = match () {
+        () if reached(limit.hard) => Some(number::SIGKILL),
+        () if reached(limit.soft) => {
+            limit.soft = limit.soft.saturating_add(1);
+            Some(number::SIGXCPU)
+        }
+        () => None,
+    };
+    if let Some(signal) = signal {
+        due.push((To::Process(process.pid), Info { signal, code: Info::SI_KERNEL, ..Info::default() }));
+    }
     for (timer, signal) in process.cpu_timers.iter_mut().zip([number::SIGVTALRM, number::SIGPROF]) {
         if timer.expire(now) > 0 {
             due.push((To::Process(process.pid), Info { signal, code: Info::SI_KERNEL, ..Info::default() }));

@@ -15,6 +15,7 @@
 //! | [`pipe`], [`eventfd`], [`timerfd`], [`signalfd`], [`pidfd`] | pipes and FIFOs, event counters, timers, signals, processes |
 //! | [`epoll`], [`socket`], [`inet`], [`netlink`] | sets of files, sockets and their domains |
 //! | [`notify`] | who is told what happens to files: inotify(7) |
+//! | [`mqueue`] | message queues of POSIX |
 //! | [`boot`] | the tree that a container starts with; a process's root, working directory, umask |
 //! | [`host`] | directories that the host grants |
 //! | [`procfs`], [`sysfs`] | `/proc`, `/sys` |
@@ -37,6 +38,7 @@ pub mod inet;
 pub mod inode;
 pub mod lock;
 pub mod mem;
+pub mod mqueue;
 pub mod netlink;
 pub mod notify;
 pub mod pidfd;

@@ -152,6 +152,11 @@ impl<'a> UserPieces<'a> {
         let _ = self.each(len.min(self.left), |_, _| Ok(()));
     }
 
+    /// Leaves at most so many bytes.
+    pub fn cut(&mut self, len: usize) {
+        self.left = self.left.min(len);
+    }
+
     /// How many bytes there still are.
     pub fn remaining(&self) -> usize {
         self.left

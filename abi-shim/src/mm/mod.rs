@@ -143,6 +143,12 @@ impl AddressSpace {
         self.areas.iter().map(|(start, area)| area.end - start).sum()
     }
 
+    /// Bytes of those that are the process's own to write, the stack apart: VmData of proc(5).
+    pub fn data(&self) -> u64 {
+        let own = |area: &Area| !area.shared && area.prot.has(Prot::WRITE) && !matches!(area.backing, Backing::Stack);
+        self.areas.iter().filter(|(_, area)| own(area)).map(|(start, area)| area.end - start).sum()
+    }
+
     // ---- mmap(2) and its relatives
 
     /// mmap(2) of nothing: zeros.

@@ -7,6 +7,7 @@ use super::{Action, AltStack, Info, Interrupted, SignalSet};
 use crate::cpu;
 use crate::errno::Errno;
 use crate::kernel::Kernel;
+use crate::task::Restart;
 use crate::user::{self, Pod};
 
 /// `stack_t`.
@@ -70,7 +71,8 @@ pub(super) fn push(
 ) -> Result<u32, Errno> {
     let alt = k.task.alt_stack;
     let restart = match interrupted {
-        Interrupted::Call { number, restarts: true } if action.flags & Action::RESTART != 0 => Some(number),
+        Interrupted::Call { number, restarts: Restart::Always } => Some(number),
+        Interrupted::Call { number, restarts: Restart::IfAsked } if action.flags & Action::RESTART != 0 => Some(number),
         _ => None,
     };
     let handler = cpu::with_registers(|cpu| {

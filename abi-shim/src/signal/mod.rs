@@ -7,7 +7,7 @@ pub use frame::sigreturn;
 
 use crate::kernel::Kernel;
 use crate::process::End;
-use crate::task::State;
+use crate::task::{Restart, State};
 use crate::user::Pod;
 
 /// Numbers of signals.
@@ -31,6 +31,7 @@ pub mod number {
     pub const SIGTTIN: u8 = 21;
     pub const SIGTTOU: u8 = 22;
     pub const SIGURG: u8 = 23;
+    pub const SIGXCPU: u8 = 24;
     pub const SIGXFSZ: u8 = 25;
     pub const SIGVTALRM: u8 = 26;
     pub const SIGPROF: u8 = 27;
@@ -334,9 +335,8 @@ pub fn take(k: &mut Kernel, of: SignalSet) -> Option<Info> {
 pub enum Interrupted {
     /// It was not.
     No,
-    /// It has waited: after a handler with SA_RESTART it is made again (its number was this) if it is one that `restarts`, else it fails
-    /// with EINTR.
-    Call { number: u64, restarts: bool },
+    /// It has waited, and its number was this.
+    Call { number: u64, restarts: Restart },
 }
 
 /// Delivers what is due before the task goes on at `pc`; gives the pc at which it goes on instead.

@@ -15,6 +15,7 @@ use crate::kernel::Kernel;
 use crate::user;
 
 use super::path::{AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, any_file, done, file, locate, offset, vfs};
+use super::read_write::check_new_size;
 
 const CWD: u64 = AT_FDCWD as u64;
 const SETUID: u32 = 0o4000;
@@ -217,6 +218,7 @@ pub fn sys_truncate(k: &mut Kernel, [path, length, ..]: [u64; 6]) -> SysResult {
     }
     cred.permission(&location.inode().stat()?, MAY_WRITE)?;
     check_writable_mount(&location)?;
+    check_new_size(k, location.inode().stat()?.size, length)?;
     location.inode().truncate(length)?;
     notify::entry(&location.dentry, mask::MODIFY);
     Ok(0)
@@ -225,7 +227,11 @@ pub fn sys_truncate(k: &mut Kernel, [path, length, ..]: [u64; 6]) -> SysResult {
 /// Implements Linux syscall ftruncate(2).
 pub fn sys_ftruncate(k: &mut Kernel, [fd, length, ..]: [u64; 6]) -> SysResult {
     let length = offset(length)?;
-    done(file(k, fd)?.truncate(length))
+    let file = file(k, fd)?;
+    if file.any_object().is_none() && file.inode().kind() == Kind::Regular && file.flags().writable() {
+        check_new_size(k, file.inode().stat()?.size, length)?;
+    }
+    done(file.truncate(length))
 }
 
 const FALLOC_FL_KEEP_SIZE: u64 = 1;
@@ -251,6 +257,9 @@ pub fn sys_fallocate(k: &mut Kernel, [fd, mode, at, len, ..]: [u64; 6]) -> SysRe
     let end = at.checked_add(len).filter(|&end| i64::try_from(end).is_ok()).ok_or(crate::errno::Errno::EFBIG)?;
     let size = inode.stat()?.size;
     const KEEP: u64 = FALLOC_FL_KEEP_SIZE;
+    if mode & KEEP == 0 {
+        check_new_size(k, size, end)?;
+    }
     match mode {
         0 if end > size => inode.truncate(end)?,
         0 | KEEP => {}

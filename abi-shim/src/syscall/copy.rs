@@ -16,7 +16,7 @@ use crate::user;
 
 use super::path::{count, file, offset, or_wait};
 use super::proc::refresh_text;
-use super::read_write::MAX_RW_COUNT;
+use super::read_write::{MAX_RW_COUNT, within_size_limit};
 
 /// Bytes that are under way at a time.
 const CHUNK: usize = 64 * 1024;
@@ -91,7 +91,8 @@ fn copy(k: &mut Kernel, from: &Side, to: &Side, len: u64) -> Result<usize> {
             Err(EAGAIN) => return wait(k, &from.file, poll::IN),
             Err(error) => return Err(error),
         };
-        let written = match to.write(done, &buffer[..count]) {
+        let room = within_size_limit(k, &to.file, to.at.map(|at| at + done as u64), count);
+        let written = match room.and_then(|room| to.write(done, &buffer[..room])) {
             Ok(written) => written,
             Err(error) => {
                 from.unread(count);

@@ -1,5 +1,8 @@
 //! futex(2).
 
+#[path = "futex_pi.rs"]
+mod pi;
+
 use crate::errno::{Errno, SysResult};
 use crate::kernel::Kernel;
 use crate::task::For;
@@ -13,17 +16,30 @@ mod op {
     pub const REQUEUE: u64 = 3;
     pub const CMP_REQUEUE: u64 = 4;
     pub const WAKE_OP: u64 = 5;
+    pub const LOCK_PI: u64 = 6;
+    pub const UNLOCK_PI: u64 = 7;
+    pub const TRYLOCK_PI: u64 = 8;
     pub const WAIT_BITSET: u64 = 9;
     pub const WAKE_BITSET: u64 = 10;
+    pub const LOCK_PI2: u64 = 13;
     /// Without FUTEX_PRIVATE_FLAG and FUTEX_CLOCK_REALTIME.
     pub const MASK: u64 = 0x7f;
     pub const CLOCK_REALTIME: u64 = 0x100;
 }
 
+/// What the word of a lock says that the kernel may have to give away.
+pub mod word {
+    /// The task that holds it.
+    pub const TID: u32 = 0x3fff_ffff;
+    pub const OWNER_DIED: u32 = 0x4000_0000;
+    pub const WAITERS: u32 = 0x8000_0000;
+}
+
 /// FUTEX_BITSET_MATCH_ANY.
 const ANY: u32 = u32::MAX;
 
-/// Implements Linux syscall futex(2): waiting, waking, requeueing. Those with priority inheritance are ENOSYS.
+/// Implements Linux syscall futex(2), without FUTEX_WAIT_REQUEUE_PI and FUTEX_CMP_REQUEUE_PI, which neither glibc nor musl use. Nobody has
+/// a priority to inherit: tasks that wait for such a lock get it in the order in which they would run.
 pub fn sys_futex(k: &mut Kernel, [addr, operation, value, timeout, addr2, value3]: [u64; 6]) -> SysResult {
     if addr % 4 != 0 {
         return Err(Errno::EINVAL);
@@ -37,11 +53,17 @@ pub fn sys_futex(k: &mut Kernel, [addr, operation, value, timeout, addr2, value3
         }
         // The timeout is a time, not a length of time.
         op::WAIT_BITSET => {
-            let id = if operation & op::CLOCK_REALTIME != 0 { 0 } else { 1 };
-            let now = super::time::read_clock(k, id)?;
-            let after = if timeout == 0 { None } else { Some(super::time::read_timespec(timeout)?.saturating_sub(now)) };
+            let of_realtime = operation & op::CLOCK_REALTIME != 0;
+            let after = if timeout == 0 { None } else { Some(until(k, timeout, of_realtime)?) };
             wait(k, addr, value as u32, bits, after)
         }
+        op::LOCK_PI | op::LOCK_PI2 => {
+            let of_realtime = operation & op::MASK == op::LOCK_PI || operation & op::CLOCK_REALTIME != 0;
+            let after = if timeout == 0 { None } else { Some(until(k, timeout, of_realtime)?) };
+            pi::lock(k, addr, after)
+        }
+        op::TRYLOCK_PI => pi::try_lock(k, addr),
+        op::UNLOCK_PI => pi::unlock(k, addr),
         op::WAKE => wake(k, addr, ANY, count),
         op::WAKE_BITSET if bits == 0 => Err(Errno::EINVAL),
         op::WAKE_BITSET => wake(k, addr, bits, count),
@@ -53,8 +75,14 @@ pub fn sys_futex(k: &mut Kernel, [addr, operation, value, timeout, addr2, value3
     }
 }
 
+/// Nanoseconds until the time at a user address.
+fn until(k: &Kernel, timeout: u64, of_realtime: bool) -> Result<Nanos, Errno> {
+    let now = super::time::read_clock(k, if of_realtime { 0 } else { 1 })?;
+    Ok(super::time::read_timespec(timeout)?.saturating_sub(now))
+}
+
 /// What tells a futex from those at the same address in other processes.
-fn key(k: &Kernel, addr: u64) -> (u32, u64) {
+pub(super) fn key(k: &Kernel, addr: u64) -> (u32, u64) {
     k.process.mm.borrow().futex_key(addr)
 }
 

@@ -2,6 +2,7 @@
 
 use crate::errno::{Errno, SysResult};
 use crate::kernel::Kernel;
+use crate::limits;
 use crate::mm::{FileMap, PAGE, Place, Prot, page_up};
 use crate::user;
 
@@ -21,6 +22,20 @@ mod map {
 const PROT: u64 = 7;
 /// PROT_SEM, PROT_GROWSDOWN, PROT_GROWSUP: accepted, without effect.
 const PROT_IGNORED: u64 = 8 | 0x100_0000 | 0x200_0000;
+
+/// Whether the process may have `more` bytes of memory, of data if they are its own to write: RLIMIT_AS, RLIMIT_DATA.
+///
+/// # Errors
+/// `ENOMEM`.
+fn check_limits(k: &Kernel, more: u64, data: bool) -> Result<(), Errno> {
+    let limit = |resource: usize| k.process.limits.0[resource].soft;
+    let mm = k.process.mm.borrow();
+    let exceeds = |used: u64, limit: u64| limit != limits::INFINITY && used.saturating_add(page_up(more)) > limit;
+    match exceeds(mm.total(), limit(limits::AS)) || data && exceeds(mm.data(), limit(limits::DATA)) {
+        true => Err(Errno::ENOMEM),
+        false => Ok(()),
+    }
+}
 
 /// Implements Linux syscall mmap(2).
 ///
@@ -44,6 +59,7 @@ pub fn sys_mmap(k: &mut Kernel, [addr, len, prot, flags, fd, offset]: [u64; 6]) 
         _ => Place::Hint(addr),
     };
     let prot = Prot((prot & PROT) as u32);
+    check_limits(k, len, !shared && prot.has(Prot::WRITE))?;
     if flags & map::ANONYMOUS != 0 {
         return k.process.mm.borrow_mut().map_anonymous(place, len, prot, shared);
     }
@@ -77,11 +93,18 @@ pub fn sys_munmap(k: &mut Kernel, [addr, len, ..]: [u64; 6]) -> SysResult {
 
 /// Implements Linux syscall brk(2): the new break, or the old one if it cannot be moved.
 pub fn sys_brk(k: &mut Kernel, [addr, ..]: [u64; 6]) -> SysResult {
+    let now = k.process.mm.borrow().heap().1;
+    if addr > now && check_limits(k, addr - now, true).is_err() {
+        return Ok(now);
+    }
     Ok(k.process.mm.borrow_mut().set_brk(addr))
 }
 
 /// Implements Linux syscall mremap(2). The old length 0, a second map of shared pages, is EFAULT.
 pub fn sys_mremap(k: &mut Kernel, [old, old_len, new_len, flags, new, _]: [u64; 6]) -> SysResult {
+    if new_len > old_len {
+        check_limits(k, new_len - old_len, true)?;
+    }
     k.process.mm.borrow_mut().remap(old, old_len, new_len, flags as u32, new)
 }
 

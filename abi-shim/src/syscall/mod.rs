@@ -26,6 +26,7 @@ pub mod link;
 pub mod memory;
 pub mod message;
 pub mod mount;
+pub mod mqueue;
 pub mod msg;
 pub mod open;
 pub mod path;

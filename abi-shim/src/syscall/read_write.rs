@@ -8,11 +8,14 @@ use crate::fs::file::Whence;
 use crate::fs::signalfd::SignalFd;
 use crate::fs::socket::Socket;
 use crate::fs::tty::TtyFile;
-use crate::fs::types::poll;
+use crate::fs::types::{OpenFlags, poll};
 use crate::fs::uio::{Piece, UserPieces};
 use crate::fs::{File, Result};
 use crate::kernel::Kernel;
+use crate::limits;
 use crate::user;
+
+use hoist_vfs::Kind;
 
 use super::path::{count, file, offset, or_wait};
 use super::proc::refresh_text;
@@ -63,6 +66,34 @@ fn read(k: &mut Kernel, file: &Rc<File>, pieces: &[Piece], at: Option<u64>) -> S
     count(or_wait(k, file, poll::IN, result))
 }
 
+/// How many of `len` bytes a write at the file's offset, or at one given, may make it: RLIMIT_FSIZE.
+///
+/// # Errors
+/// `EFBIG` if none, and SIGXFSZ is sent.
+pub fn within_size_limit(k: &mut Kernel, file: &File, at: Option<u64>, len: usize) -> Result<usize> {
+    let limit = k.process.limits.0[limits::FSIZE].soft;
+    if limit == limits::INFINITY || len == 0 || file.inode().kind() != Kind::Regular || file.any_object().is_some() {
+        return Ok(len);
+    }
+    let appends = file.flags().has(OpenFlags::APPEND);
+    let start = if appends { file.inode().stat()?.size } else { at.unwrap_or(file.offset()) };
+    match limit.checked_sub(start) {
+        None | Some(0) => Err(k.too_large()),
+        Some(room) => Ok(len.min(usize::try_from(room).unwrap_or(usize::MAX))),
+    }
+}
+
+/// Whether a file that has `now` bytes may have `size`.
+///
+/// # Errors
+/// `EFBIG`, and SIGXFSZ is sent.
+pub fn check_new_size(k: &mut Kernel, now: u64, size: u64) -> Result<()> {
+    match size > now && size > k.process.limits.0[limits::FSIZE].soft {
+        true => Err(k.too_large()),
+        false => Ok(()),
+    }
+}
+
 /// Writes from pieces of user memory. A pipe that takes only a part of it makes the call wait for the rest.
 fn write(k: &mut Kernel, file: &Rc<File>, pieces: &[Piece], at: Option<u64>) -> SysResult {
     check_write(k, file)?;
@@ -70,6 +101,7 @@ fn write(k: &mut Kernel, file: &Rc<File>, pieces: &[Piece], at: Option<u64>) -> 
     let done = k.task.done;
     feed.skip(done);
     let left = feed.remaining();
+    feed.cut(within_size_limit(k, file, at, left)?);
     let result = match at {
         None => file.write(&mut feed),
         Some(at) => file.pwrite(at, &mut feed),

@@ -128,24 +128,34 @@ fn is_own(k: &mut Kernel, pid: u64) -> Result<(), Errno> {
     }
 }
 
-/// Implements Linux syscall prlimit64(2). RLIMIT_NOFILE limits descriptors; the others are noted.
+/// Implements Linux syscall prlimit64(2). RLIMIT_AS, CPU, DATA, FSIZE, MSGQUEUE, NOFILE and NPROC are enforced; the others are noted.
 pub fn sys_prlimit64(k: &mut Kernel, [pid, resource, new, old, ..]: [u64; 6]) -> SysResult {
     let resource = usize::try_from(resource).ok().filter(|&resource| resource < limits::COUNT).ok_or(Errno::EINVAL)?;
-    is_own(k, pid)?;
-    let before = k.process.limits.0[resource];
+    let pid = match pid as i32 {
+        0 => k.process.pid,
+        pid => k.task_mut(pid).map(|task| task.pid).ok_or(Errno::ESRCH)?,
+    };
+    let privileged = k.process.cred.capable(cred::CAP_SYS_RESOURCE);
+    let (uid, gid) = (k.process.cred.uid.real, k.process.cred.gid.real);
+    let target = k.process(pid).ok_or(Errno::ESRCH)?;
+    let same = |ids: cred::Ids, id: u32| ids == cred::Ids::all(id);
+    if pid != k.process.pid && !privileged && !(same(target.cred.uid, uid) && same(target.cred.gid, gid)) {
+        return Err(Errno::EPERM);
+    }
+    let before = target.limits.0[resource];
     if new != 0 {
         let limit: Limit = user::read(new)?;
         if limit.soft > limit.hard {
             return Err(Errno::EINVAL);
         }
-        let privileged = k.process.cred.capable(cred::CAP_SYS_RESOURCE);
         let too_many = resource == limits::NOFILE && limit.hard > NR_OPEN.into();
         if limit.hard > before.hard && !privileged || too_many {
             return Err(Errno::EPERM);
         }
-        k.process.limits.0[resource] = limit;
+        let target = k.process_mut(pid).ok_or(Errno::ESRCH)?;
+        target.limits.0[resource] = limit;
         if resource == limits::NOFILE {
-            k.files().borrow_mut().limit = limit.soft.min(NR_OPEN.into()) as u32;
+            target.files.borrow_mut().limit = limit.soft.min(NR_OPEN.into()) as u32;
         }
     }
     if old != 0 {

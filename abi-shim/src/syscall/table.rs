@@ -10,7 +10,7 @@ use super::{
     pipe::*, poll::*,
 };
 use super::{inotify::*, memory::*, process::*, signal::*, signalfd::*, system::*, time::*, timer::*};
-use super::{msg::*, pidfd::*, read_write::*, sem::*, shm::*, socket::*, stat::*, timerfd::*, wait::*, xattr::*};
+use super::{mqueue::*, msg::*, pidfd::*, read_write::*, sem::*, shm::*, socket::*, stat::*, timerfd::*, wait::*, xattr::*};
 
 macro_rules! row {
     ($number:literal, $function:ident, [$($arg:expr),*]) => {
@@ -218,6 +218,12 @@ pub const ROWS: &[Row] = &[
     row!(233, sys_epoll_ctl, [Fd, Value(flags::EPOLL_CTL), Fd, Ptr]),
     row!(234, sys_tgkill, [Int, Int, Signal]),
     row!(235, sys_utimes, [Path, Ptr]),
+    row!(240, sys_mq_open, [Str, OpenFlags, Mode, Ptr]),
+    row!(241, sys_mq_unlink, [Str]),
+    row!(242, sys_mq_timedsend, [Fd, Data, Size, Int, Timespec]),
+    row!(243, sys_mq_timedreceive, [Fd, Buf, Size, Ptr, Timespec]),
+    row!(244, sys_mq_notify, [Fd, Ptr]),
+    row!(245, sys_mq_getsetattr, [Fd, Ptr, Ptr]),
     row!(247, sys_waitid, [Int, Int, Ptr, Hex, Ptr]),
     row!(253, sys_inotify_init, []),
     row!(254, sys_inotify_add_watch, [Fd, Path, Flags(flags::INOTIFY)]),
