@@ -5,7 +5,8 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use hoist_oci::{Digest, ImageConfig, Reference};
+use hoist_oci::reference::RegistryReference;
+use hoist_oci::{Descriptor, Digest, ImageConfig, Reference};
 use hoist_topology::emit::{self, Artifact, Target};
 use hoist_topology::model::{Component, Process, Topology};
 use hoist_topology::{Manifests, Overrides, image, section};
@@ -106,17 +107,28 @@ pub fn write_topology(topology: &Topology, file: &Path) -> Result<(), Applicatio
     Ok(write(file, &section::encode(topology))?)
 }
 
-/// Adds to an application's services the components that they became, which lie in `dir`.
+/// What a service became.
+#[derive(Clone, Debug)]
+pub struct Built {
+    pub path: PathBuf,
+    /// Its name in a registry and its manifest, if it was pushed.
+    pub pushed: Option<(RegistryReference, Descriptor)>,
+}
+
+/// Adds to an application's services the components that they became.
 ///
 /// # Errors
 /// `Read`
-pub fn index(topology: &mut Topology, components: &BTreeMap<String, PathBuf>) -> Result<(), ApplicationError> {
-    for (service, path) in components {
+pub fn index(topology: &mut Topology, components: &BTreeMap<String, Built>) -> Result<(), ApplicationError> {
+    for (service, Built { path, pushed }) in components {
         let digest = File::open(path).and_then(Digest::of_reader);
         let (digest, _) = digest.map_err(|source| ApplicationError::Read { path: path.display().to_string(), source })?;
         let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if let Some(service) = topology.services.get_mut(service) {
-            service.component = Some(Component { file, digest: Some(digest.to_string()) });
+            service.component = {
+                let reference = pushed.as_ref().map(|(name, manifest)| format!("{name}@{}", manifest.digest));
+                Some(Component { file, digest: Some(digest.to_string()), reference })
+            };
         }
     }
     Ok(())

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
-use hoist_oci::push::{Artifact, Document, Layer};
+use hoist_oci::Descriptor;
+use hoist_oci::push::{Artifact, Document, Index, Layer};
+use hoist_topology::model::Topology;
 use hoist_topology::section;
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
@@ -85,6 +87,22 @@ pub fn prepare(path: &Path, format: Format) -> Result<Prepared, ArtifactError> {
     };
     let annotations = annotations(info.as_ref(), image.as_ref());
     Ok(Prepared { artifact: Artifact { config, layer, annotations, referrers }, _layer: file })
+}
+
+/// What the index of an application is, among artifacts.
+const APPLICATION: &str = "application/vnd.hoist.application.v1+json";
+
+/// The index of an application whose services were pushed: each manifest with its service's name, and the topology of all.
+pub fn application_index<'a>(topology: &Topology, pushed: impl Iterator<Item = (&'a str, &'a Descriptor)>) -> Index {
+    let title = |title: &str| BTreeMap::from([("org.opencontainers.image.title".to_owned(), title.to_owned())]);
+    let manifests =
+        pushed.map(|(service, manifest)| Descriptor { annotations: Some(title(service)), ..manifest.clone() }).collect();
+    Index {
+        artifact_type: APPLICATION.to_owned(),
+        manifests,
+        annotations: topology.name.as_deref().map(title).unwrap_or_default(),
+        referrers: vec![Document { media_type: section::MEDIA_TYPE.into(), bytes: section::encode(topology) }],
+    }
 }
 
 /// When the image was made, which is the only time that two conversions of it have in common.

@@ -1,4 +1,4 @@
-//! Publishes an artifact: a config, layers, a manifest, and documents that refer to it.
+//! Publishes artifacts: a config, layers, a manifest, and documents that refer to it; and indexes of several.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -62,6 +62,17 @@ impl Layer {
     }
 }
 
+/// What is published of several artifacts of one repository: their index.
+#[derive(Clone, Debug)]
+pub struct Index {
+    pub artifact_type: String,
+    /// The artifacts, which are in the repository.
+    pub manifests: Vec<Descriptor>,
+    pub annotations: BTreeMap<String, String>,
+    /// Documents about all of them.
+    pub referrers: Vec<Document>,
+}
+
 /// How to push.
 #[derive(Clone, Debug, Default)]
 pub struct PushOptions {
@@ -96,7 +107,18 @@ struct Manifest<'a> {
     annotations: BTreeMap<String, String>,
 }
 
-/// Pushes an artifact under a name, and gives the digest of its manifest. The manifest goes last: a name never leads to
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ImageIndex<'a> {
+    schema_version: u32,
+    media_type: &'static str,
+    artifact_type: &'a str,
+    manifests: &'a [Descriptor],
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    annotations: &'a BTreeMap<String, String>,
+}
+
+/// Pushes an artifact under a name, and gives what an index says of its manifest. The manifest goes last: a name never leads to
 /// something that is not all there. Blocks; not to be called from asynchronous code.
 ///
 /// # Errors
@@ -106,10 +128,9 @@ pub fn push(
     artifact: &Artifact,
     options: &PushOptions,
     progress: &dyn PushProgress,
-) -> Result<Digest, Error> {
+) -> Result<Descriptor, Error> {
     let runtime = registry::runtime()?;
-    let client = Client::new(Endpoint::of(name), &options.registry, runtime.handle().clone())?;
-    let pusher = Pusher { client, options };
+    let pusher = Pusher::new(name, options, &runtime)?;
     let layer = &artifact.layer;
     progress.started(layer.size);
     let data = Data::File(layer.file.clone());
@@ -124,20 +145,19 @@ pub fn push(
         subject: None,
         annotations: artifact.annotations.clone(),
     };
-    let json = json(&manifest)?;
-    let digest = Digest::of(&json);
-    let tag = name.tag().unwrap_or("latest");
-    let named = if name.digest().is_some() { digest.to_string() } else { tag.to_owned() };
-    if let Some(wanted) = name.digest().filter(|wanted| **wanted != named) {
-        let expected = wanted.parse().map_err(|_| Error::NotFound(name.to_string()))?;
-        return Err(Error::Digest { blob: Blob::Manifest(None), expected, actual: digest });
-    }
-    pusher.client.push_manifest(&named, OCI_MANIFEST, &json).map_err(|error| pusher.error(error))?;
-    let subject = descriptor(OCI_MANIFEST, &digest, json.len() as u64);
-    for document in &artifact.referrers {
-        pusher.refer(document, &subject)?;
-    }
-    Ok(digest)
+    pusher.named(name, OCI_MANIFEST, &json(&manifest)?, &artifact.referrers)
+}
+
+/// Pushes the index of artifacts that are in the repository already, and gives its digest. Blocks, as [`push`].
+///
+/// # Errors
+/// [`Error`]
+pub fn push_index(name: &RegistryReference, index: &Index, options: &PushOptions) -> Result<Digest, Error> {
+    let runtime = registry::runtime()?;
+    let pusher = Pusher::new(name, options, &runtime)?;
+    let Index { artifact_type, manifests, annotations, referrers } = index;
+    let index = ImageIndex { schema_version: 2, media_type: OCI_INDEX, artifact_type, manifests, annotations };
+    Ok(pusher.named(name, OCI_INDEX, &json(&index)?, referrers)?.digest)
 }
 
 struct Pusher<'a> {
@@ -145,7 +165,34 @@ struct Pusher<'a> {
     options: &'a PushOptions,
 }
 
-impl Pusher<'_> {
+impl<'a> Pusher<'a> {
+    fn new(name: &RegistryReference, options: &'a PushOptions, runtime: &tokio::runtime::Runtime) -> Result<Pusher<'a>, Error> {
+        Ok(Pusher { client: Client::new(Endpoint::of(name), &options.registry, runtime.handle().clone())?, options })
+    }
+
+    /// Gives a manifest or an index its name, and pushes the documents about it.
+    fn named(
+        &self,
+        name: &RegistryReference,
+        media_type: &str,
+        json: &[u8],
+        referrers: &[Document],
+    ) -> Result<Descriptor, Error> {
+        let digest = Digest::of(json);
+        let tag = name.tag().unwrap_or("latest");
+        let named = if name.digest().is_some() { digest.to_string() } else { tag.to_owned() };
+        if let Some(wanted) = name.digest().filter(|wanted| **wanted != named) {
+            let expected = wanted.parse().map_err(|_| Error::NotFound(name.to_string()))?;
+            return Err(Error::Digest { blob: Blob::Manifest(None), expected, actual: digest });
+        }
+        self.client.push_manifest(&named, media_type, json).map_err(|error| self.error(error))?;
+        let subject = descriptor(media_type, &digest, json.len() as u64);
+        for document in referrers {
+            self.refer(document, &subject)?;
+        }
+        Ok(subject)
+    }
+
     /// A refusal in docker's words.
     fn error(&self, error: RegistryError) -> Error {
         match error.status() {
@@ -229,6 +276,6 @@ fn descriptor(media_type: &str, digest: &Digest, size: u64) -> Descriptor {
     Descriptor { media_type: media_type.to_owned(), digest: digest.clone(), size, platform: None, annotations: None, urls: None }
 }
 
-fn json(manifest: &Manifest<'_>) -> Result<Vec<u8>, Error> {
+fn json(manifest: &impl Serialize) -> Result<Vec<u8>, Error> {
     serde_json::to_vec(manifest).map_err(|source| Error::json(&Blob::Manifest(None), source))
 }

@@ -124,6 +124,14 @@ impl RegistryReference {
         self.0.tag()
     }
 
+    /// The same repository with another tag.
+    ///
+    /// # Errors
+    /// It is no tag.
+    pub fn with_tag(&self, tag: &str) -> Result<RegistryReference, ReferenceError> {
+        format!("{}/{}:{tag}", self.registry(), self.repository()).parse()
+    }
+
     /// The digest, which counts before the tag where a name has both.
     pub fn digest(&self) -> Option<&str> {
         self.0.digest()

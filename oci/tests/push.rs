@@ -55,7 +55,7 @@ impl Push {
     fn to(&self, address: &str, name: &str) -> Result<(Digest, Pushed), Error> {
         let heard = Heard::default();
         let name = format!("{address}/{name}").parse()?;
-        let digest = push(&name, &artifact(self.dir.path()), &self.options, &heard)?;
+        let digest = push(&name, &artifact(self.dir.path()), &self.options, &heard)?.digest;
         let how = heard.0.into_inner().expect("a lock");
         Ok((digest, how[0]))
     }

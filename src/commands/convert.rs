@@ -9,12 +9,13 @@ use hoist_oci::reference::RegistryReference;
 use hoist_oci::{Credentials, Reference, RegistryOptions};
 use hoist_topology::Manifests;
 use hoist_topology::emit::Artifact;
+use hoist_topology::model::Topology;
 
 use super::Failure;
 use super::image::ImageOptions;
 use super::push::{self, destination};
 use super::topology::TopologyOptions;
-use crate::application::{self, Plan};
+use crate::application::{self, Built, Plan};
 use crate::artifact;
 use crate::info::Info;
 use crate::pipeline::{self, Converted};
@@ -32,7 +33,7 @@ pub struct Convert {
     #[arg(short, long, value_name = "FILE", required_unless_present = "push")]
     output: Option<PathBuf>,
 
-    /// Push the component to a registry, and print nothing but its digest
+    /// Push the component to a registry, and print nothing but its digest; several services as NAME:TAG-SERVICE, and their index as NAME:TAG
     #[arg(long, value_name = "NAME[:TAG]", value_parser = destination)]
     push: Option<RegistryReference>,
 
@@ -82,8 +83,9 @@ impl Convert {
     fn image(&self, output: &Path, progress: &Progress) -> Result<(), Failure> {
         let Some(reference) = self.image.clone() else { return Ok(()) };
         let mut plan = Plan::of_image(&reference, self.topology.overrides());
-        self.convert(reference, &mut plan, output, progress)?;
-        let artifacts = BTreeMap::from([(plan.service.clone(), self.artifact(&plan.service, output))]);
+        let built = self.convert(reference, &mut plan, output, self.push.clone(), progress)?;
+        print_digest(&built);
+        let artifacts = BTreeMap::from([(plan.service.clone(), self.artifact(&plan.service, &built))]);
         self.emit(&plan.manifests, &artifacts, output, progress)
     }
 
@@ -92,15 +94,16 @@ impl Convert {
         manifests.warnings.iter().for_each(|warning| progress.warn(warning));
         let services = self.topology.services(&manifests)?;
         let to_directory = services.len() > 1 || output.is_dir();
-        if services.len() > 1 && (self.image.is_some() || self.push.is_some()) {
+        if services.len() > 1 && self.image.is_some() {
             let names = services.join(", ");
             return Err(Failure::new(2, format!("several services ({names}) have several images: choose one with --service")));
         }
+        let mut names = self.names(&services)?;
         if to_directory {
             std::fs::create_dir_all(output)
                 .map_err(|error| Failure::new(1, format!("cannot make {}: {error}", output.display())))?;
         }
-        let (mut components, mut artifacts) = (BTreeMap::new(), BTreeMap::new());
+        let mut built = BTreeMap::new();
         for service in &services {
             let stated = &manifests.topology.services[service];
             for ignored in &stated.ignored {
@@ -113,24 +116,67 @@ impl Convert {
             };
             let path = if to_directory { output.join(format!("{service}.wasm")) } else { output.to_owned() };
             let mut plan = Plan { manifests, service: service.clone(), overrides: self.topology.overrides() };
-            self.convert(reference, &mut plan, &path, progress)?;
+            let component = self.convert(reference, &mut plan, &path, names.remove(service), progress)?;
             manifests = plan.manifests;
-            artifacts.insert(service.clone(), self.artifact(service, &path));
-            components.insert(service.clone(), path);
+            built.insert(service.clone(), component);
         }
+        let artifacts: BTreeMap<String, Artifact> =
+            built.iter().map(|(service, one)| (service.clone(), self.artifact(service, one))).collect();
         let stem = if to_directory {
             let mut index = manifests.topology.clone();
-            application::index(&mut index, &components)?;
+            application::index(&mut index, &built)?;
             application::write_topology(&index, &output.join("topology.json"))?;
+            if services.len() > 1 {
+                self.push_index(&index, &built)?;
+            }
             output.join(manifests.topology.name.as_deref().unwrap_or("app"))
         } else {
             output.to_owned()
         };
+        if services.len() == 1 {
+            built.values().for_each(print_digest);
+        }
         self.emit(&manifests, &artifacts, &stem, progress)
     }
 
+    /// What services are pushed as: one as `--push` says, of several each with its name after the tag, as the repository of
+    /// an index has what it lists, and not every registry has repositories below repositories.
+    fn names(&self, services: &[String]) -> Result<BTreeMap<String, RegistryReference>, Failure> {
+        let Some(name) = &self.push else { return Ok(BTreeMap::new()) };
+        if services.len() < 2 {
+            return Ok(services.iter().map(|service| (service.clone(), name.clone())).collect());
+        }
+        if name.digest().is_some() {
+            return Err(Failure::new(2, format!("several services are pushed under tags: {name} has a digest")));
+        }
+        let tag = name.tag().unwrap_or("latest");
+        let tagged = |service: &String| {
+            let tagged = name.with_tag(&format!("{tag}-{service}"));
+            let tagged = tagged.map_err(|error| Failure::new(2, format!("the service {service} cannot be a tag: {error}")))?;
+            Ok((service.clone(), tagged))
+        };
+        services.iter().map(tagged).collect()
+    }
+
+    /// Pushes the index of an application, and prints its digest.
+    fn push_index(&self, topology: &Topology, built: &BTreeMap<String, Built>) -> Result<(), Failure> {
+        let Some(name) = &self.push else { return Ok(()) };
+        let pushed = built.iter().filter_map(|(service, one)| Some((service.as_str(), &one.pushed.as_ref()?.1)));
+        let index = artifact::application_index(topology, pushed);
+        let options = push::options(self.destination.options(self.options.source.registry.options()), None);
+        println!("{}", hoist_oci::push::push_index(name, &index, &options)?);
+        Ok(())
+    }
+
     /// Converts one service, writes its topology beside it, and pushes it.
-    fn convert(&self, reference: Reference, plan: &mut Plan, output: &Path, progress: &Progress) -> Result<(), Failure> {
+    fn convert(
+        &self,
+        reference: Reference,
+        plan: &mut Plan,
+        output: &Path,
+        name: Option<RegistryReference>,
+        progress: &Progress,
+    ) -> Result<Built, Failure> {
         let conversion = self.options.conversion(reference, true);
         let Converted { info, topology } = pipeline::convert(&conversion, plan, output, progress)?;
         if let Some(file) = application::topology_file(output) {
@@ -144,19 +190,23 @@ impl Convert {
             }
             _ => progress.line(&summary(&info)),
         }
-        if let Some(name) = &self.push {
-            let format = if self.format == Format::Image { artifact::Format::Image } else { artifact::Format::Artifact };
-            let registry = self.destination.options(self.options.source.registry.options());
-            println!("{}", push::push(output, name, format, registry, None, progress)?);
-        }
-        Ok(())
+        let pushed = match name {
+            None => None,
+            Some(name) => {
+                let format = if self.format == Format::Image { artifact::Format::Image } else { artifact::Format::Artifact };
+                let registry = self.destination.options(self.options.source.registry.options());
+                let manifest = push::push(output, &name, format, registry, None, progress)?;
+                Some((name, manifest))
+            }
+        };
+        Ok(Built { path: output.to_owned(), pushed })
     }
 
     /// How emitted manifests name a component.
-    fn artifact(&self, service: &str, path: &Path) -> Artifact {
-        let pushed = self.push.as_ref().map(ToString::to_string);
+    fn artifact(&self, service: &str, built: &Built) -> Artifact {
+        let pushed = built.pushed.as_ref().map(|(name, _)| name.to_string());
         Artifact {
-            file: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            file: built.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             reference: self.topology.reference(service, pushed.as_deref()),
         }
     }
@@ -171,6 +221,13 @@ impl Convert {
         let lines = application::emit(self.topology.emit(), manifests, artifacts, &stem.with_extension(""))?;
         lines.iter().for_each(|line| progress.warn(line));
         Ok(())
+    }
+}
+
+/// The digest of what was pushed.
+fn print_digest(built: &Built) {
+    if let Some((_, manifest)) = &built.pushed {
+        println!("{}", manifest.digest);
     }
 }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use hoist_oci::push::PushOptions;
 use hoist_oci::reference::{Reference, RegistryReference};
-use hoist_oci::{BlobCache, Digest, RegistryOptions};
+use hoist_oci::{BlobCache, Descriptor, RegistryOptions};
 
 use super::cache::BLOBS;
 use super::image::Registry;
@@ -44,8 +44,8 @@ pub struct Push {
 impl Push {
     pub fn run(self) -> Result<ExitCode, Failure> {
         let progress = Progress::new(self.quiet);
-        let digest = push(&self.file, &self.name, self.format, self.registry.options(), self.chunk_size, &progress)?;
-        println!("{digest}");
+        let manifest = push(&self.file, &self.name, self.format, self.registry.options(), self.chunk_size, &progress)?;
+        println!("{}", manifest.digest);
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -62,7 +62,7 @@ pub fn destination(text: &str) -> Result<RegistryReference, String> {
     }
 }
 
-/// Pushes a component; gives the digest of its manifest.
+/// Pushes a component; gives its manifest's digest and size.
 ///
 /// # Errors
 /// What is wrong with the file, or what the registry has against it.
@@ -73,9 +73,13 @@ pub fn push(
     registry: RegistryOptions,
     chunk: Option<u64>,
     progress: &Progress,
-) -> Result<Digest, Failure> {
+) -> Result<Descriptor, Failure> {
     let prepared = artifact::prepare(file, format).map_err(|error| Failure { status: OWN_FAILURE, ..error.into() })?;
-    let cache = cache_dir().map(|dir| BlobCache::at(dir.join(BLOBS)));
-    let options = PushOptions { registry, cache, chunk };
+    let options = options(registry, chunk);
     Ok(progress.stage("push", || hoist_oci::push::push(name, &prepared.artifact, &options, progress))?)
+}
+
+/// How to push, with hoist's own cache.
+pub fn options(registry: RegistryOptions, chunk: Option<u64>) -> PushOptions {
+    PushOptions { registry, cache: cache_dir().map(|dir| BlobCache::at(dir.join(BLOBS))), chunk }
 }

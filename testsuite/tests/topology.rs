@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 
 use anyhow::{Context, Result, ensure};
 use hoist_testsuite::compare::Hoist;
+use hoist_testsuite::registry::Registry;
 use hoist_topology::model::Topology;
 use hoist_topology::section;
 
@@ -78,6 +79,43 @@ fn several_services_become_components_and_an_index() -> Result<()> {
     }
     let two = project.hoist(&["run", "out/two.wasm"])?;
     ensure!(two.status.code() == Some(7) && text(&two.stdout).contains("argument 1: second\n"), "{two:?}");
+    Ok(())
+}
+
+#[test]
+fn several_services_are_pushed_to_one_repository_with_an_index() -> Result<()> {
+    let (project, registry) = (Project::new()?, Registry::plain()?);
+    let name = format!("{}/team/shop:v1", registry.address);
+    let more = ["-o", "out", "--tls-verify=false", "--emit", "compose"];
+    let output = project.hoist(&[&["convert", "--compose", "compose.yaml", "--push", &name], &more[..]].concat())?;
+    ensure!(output.status.success(), "{}", text(&output.stderr));
+    // The index's digest is all there is on standard output.
+    let digest = text(&output.stdout);
+    let digest = digest.strip_suffix('\n').context("no line")?;
+    let index = registry.inspect(&format!("team/shop@{digest}"))?;
+    ensure!(index == registry.inspect("team/shop:v1")?, "{index}");
+    ensure!(index["artifactType"] == "application/vnd.hoist.application.v1+json", "{index}");
+    ensure!(index["annotations"]["org.opencontainers.image.title"] == "demo", "{index}");
+    let topology: Topology = section::decode(&fs::read(project.path("out/topology.json"))?)?;
+    let manifests = index["manifests"].as_array().context("no manifests")?;
+    ensure!(manifests.len() == 2, "{index}");
+    let emitted = fs::read_to_string(project.path("out/demo.compose.yaml"))?;
+    for (service, entry) in ["one", "two"].into_iter().zip(manifests) {
+        ensure!(entry["annotations"]["org.opencontainers.image.title"] == service, "{entry}");
+        let digest = entry["digest"].as_str().context("no digest")?;
+        let manifest = registry.inspect(&format!("team/shop@{digest}"))?;
+        ensure!(manifest == registry.inspect(&format!("team/shop:v1-{service}"))?, "{manifest}");
+        let component = topology.services[service].component.as_ref().context("no component")?;
+        ensure!(manifest["layers"][0]["digest"].as_str() == component.digest.as_deref(), "{manifest} {component:?}");
+        ensure!(component.reference == Some(format!("{name}-{service}@{digest}")), "{component:?}");
+        ensure!(emitted.contains(&format!("image: {name}-{service}\n")), "{emitted}");
+    }
+    // All that is known of the application refers to the index.
+    let referrers = registry.inspect(&format!("team/shop:{}", digest.replace(':', "-")))?;
+    ensure!(referrers["manifests"][0]["artifactType"] == section::MEDIA_TYPE, "{referrers}");
+    let by_digest = format!("{}/team/shop@{digest}", registry.address);
+    let refused = project.hoist(&["convert", "--compose", "compose.yaml", "--push", &by_digest])?;
+    ensure!(refused.status.code() == Some(2) && text(&refused.stderr).contains("has a digest"), "{refused:?}");
     Ok(())
 }
 

@@ -155,6 +155,9 @@ pub struct Component {
     /// `sha256:…` of the file.
     #[serde(skip_serializing_if = "is_default")]
     pub digest: Option<String>,
+    /// Where it was pushed to: `registry.example/shop:1-web@sha256:…`, of the manifest.
+    #[serde(skip_serializing_if = "is_default")]
+    pub reference: Option<String>,
 }
 
 /// What a component needs of its host.

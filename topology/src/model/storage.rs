@@ -44,7 +44,7 @@ pub enum MountSource {
     Bind {
         /// As the manifest has it: a relative one starts at the manifest's directory.
         path: String,
-        /// compose: `bind.propagation`; Kubernetes: `mountPropagation`
+        /// `rprivate`, `rslave`, `rshared`, … (compose: `bind.propagation`; Kubernetes: `mountPropagation`, in other words)
         #[serde(default, skip_serializing_if = "is_default")]
         propagation: Option<String>,
     },
