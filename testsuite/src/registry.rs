@@ -31,18 +31,37 @@ impl Registry {
     /// # Errors
     /// It does not start.
     pub fn start() -> Result<Registry> {
+        Registry::with_authority(false)
+    }
+
+    /// The same, for those only whom the authority gave a certificate too; it is beside the authority's, as containers-certs.d(5) has it.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn for_clients() -> Result<Registry> {
+        Registry::with_authority(true)
+    }
+
+    fn with_authority(for_clients: bool) -> Result<Registry> {
         let dir = tempfile::tempdir()?;
         let script = r#"
             mkdir certs
             openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=authority -keyout ca.key -out certs/ca.crt
             openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=localhost -keyout server.key -out server.csr
             printf 'subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n' > extensions
-            openssl x509 -req -in server.csr -CA certs/ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile extensions -out server.crt"#;
-        let output = Command::new("sh").args(["-euc", script]).current_dir(dir.path()).output()?;
+            openssl x509 -req -in server.csr -CA certs/ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile extensions -out server.crt
+            [ "$0" = clients ] || exit 0
+            openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=client -keyout certs/client.key -out client.csr
+            openssl x509 -req -in client.csr -CA certs/ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile extensions -out certs/client.cert"#;
+        let output = Command::new("sh")
+            .args(["-euc", script, if for_clients { "clients" } else { "all" }])
+            .current_dir(dir.path())
+            .output()?;
         ensure!(output.status.success(), "openssl: {}", String::from_utf8_lossy(&output.stderr));
         fs::write(dir.path().join("htpasswd"), HTPASSWD)?;
         let path = dir.path().display().to_string();
-        let http = format!("  tls: {{certificate: {path}/server.crt, key: {path}/server.key}}\n");
+        let clients = if for_clients { format!(", clientcas: [{path}/certs/ca.crt]") } else { String::new() };
+        let http = format!("  tls: {{certificate: {path}/server.crt, key: {path}/server.key{clients}}}\n");
         Registry::serve(dir, &format!("{http}auth: {{htpasswd: {{realm: test, path: {path}/htpasswd}}}}\n"), false)
     }
 
