@@ -55,7 +55,13 @@ pub fn load(files: &[PathBuf]) -> Result<Manifests, Error> {
     let known = |kind: &str| kind != "Secret";
     let objects = objects.iter().filter(|(kind, _)| known(kind)).map(|(_, object)| original(object)).collect();
     let Loader { topology, stated, .. } = loader;
-    Ok(Manifests { topology, stated, origin: Origin::Kubernetes, objects, warnings: Vec::new() })
+    let warnings = topology.services.iter().flat_map(|(service, one)| {
+        let warn =
+            move |name| format!("{service}: $({name}) stays as it is in the component: its value is known only where it runs");
+        pod::unknown_references(&one.process).into_iter().map(warn)
+    });
+    let warnings = warnings.collect();
+    Ok(Manifests { topology, stated, origin: Origin::Kubernetes, objects, warnings })
 }
 
 /// Kinds that have Pods.

@@ -5,10 +5,11 @@ use serde_json::{Map, Value, json};
 use super::ledger::Ledger;
 use super::{Application, Artifact, Emitted, IN_COMPONENT, head, object, unknown_variables, yaml};
 use crate::error::Error;
-use crate::model::{
-    Amounts, Condition, ConfigFiles, EndpointKind, Kind, MountSource, Network, RestartPolicy, Secret, Service, Source, Topology,
-    Via, Volume,
-};
+use crate::model::{Amounts, Condition, EndpointKind, Kind, Network, RestartPolicy, Service, Source, Topology, Via};
+
+mod storage;
+
+use storage::{config, mounts, secret, volumes};
 
 const WHY: &str = "compose has no such field";
 const NO_EXEC: &str = "Wasm shims run no second program in a container";
@@ -26,14 +27,46 @@ pub fn emit(application: &Application<'_>) -> Result<Emitted, Error> {
     let document = object([
         ("name", json!(topology.name)),
         ("services", Value::Object(services)),
-        ("volumes", topology.volumes.iter().map(|(name, one)| (name.clone(), volume(name, one, shared))).collect()),
+        ("volumes", volumes(topology, shared)),
         ("networks", topology.networks.iter().map(|(name, one)| (name.clone(), network(name, one, shared))).collect()),
         ("configs", topology.configs.iter().filter_map(|(name, one)| Some((name.clone(), config(name, one, shared)?))).collect()),
         ("secrets", topology.secrets.iter().map(|(name, one)| (name.clone(), secret(name, one, shared))).collect()),
     ]);
     let losses = ledgers.losses(WHY);
+    let document = with_escapes(document);
     let head = head("A compose application of Wasm images", &[IN_COMPONENT.to_owned()], &losses);
     Ok(Emitted { files: vec![(".compose.yaml", head + &yaml::documents(&[document]))], losses })
+}
+
+/// All but what services' `environment` says, whose variables are meant: `$` is `$$`, as compose interpolates every value.
+fn with_escapes(document: Value) -> Value {
+    let escape_fields = |fields: Map<String, Value>| fields.into_iter().map(|(name, value)| (name, escape(value))).collect();
+    let service = |service: Value| match service {
+        Value::Object(mut fields) => {
+            let environment = fields.remove("environment");
+            let mut fields: Map<String, Value> = escape_fields(fields);
+            fields.extend(environment.map(|environment| ("environment".to_owned(), environment)));
+            Value::Object(fields)
+        }
+        other => other,
+    };
+    let Value::Object(mut top) = document else { return document };
+    let services = match top.remove("services") {
+        Some(Value::Object(services)) => services.into_iter().map(|(name, one)| (name, service(one))).collect(),
+        _ => Map::new(),
+    };
+    let mut top: Map<String, Value> = escape_fields(top);
+    top.insert("services".into(), Value::Object(services));
+    Value::Object(top)
+}
+
+fn escape(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(text.replace('$', "$$")),
+        Value::Array(all) => all.into_iter().map(escape).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(name, value)| (name, escape(value))).collect(),
+        other => other,
+    }
 }
 
 fn service(name: &str, service: &Service, artifact: &Artifact, topology: &Topology, ledger: &mut Ledger) -> Value {
@@ -77,7 +110,7 @@ fn service(name: &str, service: &Service, artifact: &Artifact, topology: &Topolo
         ("restart_policy", restart_policy(service)),
     ]);
     let owner = owner(name, service, topology);
-    let (volumes, configs, secrets) = mounts(service, ledger);
+    let (volumes, configs, secrets) = mounts(service, topology, ledger);
     let of_network = |field: &str, ledger: &mut Ledger| match owner {
         Some(owner) => ledger.lost(field, &format!("{owner}, whose network it shares, has to say it")),
         None => ledger.done(field),
@@ -178,66 +211,6 @@ fn exposed(service: &Service, ledger: &mut Ledger) -> Value {
         json!(format!("{}/{}", port.port, port.protocol.name()))
     });
     exposed.collect()
-}
-
-fn mounts(service: &Service, ledger: &mut Ledger) -> (Value, Value, Value) {
-    let (mut volumes, mut configs, mut secrets) = (Vec::new(), Vec::new(), Vec::new());
-    for (index, mount) in service.mounts.iter().enumerate() {
-        let field = |name: &str| format!("mounts[{index}]{name}");
-        let file = |name: &str, mode: Option<u32>| {
-            object([("source", json!(name)), ("target", json!(mount.target)), ("mode", json!(mode))])
-        };
-        let volume = match &mount.source {
-            MountSource::Config { name, keys, mode } | MountSource::Secret { name, keys, mode } => {
-                if keys.is_empty() && mount.sub_path.as_ref() == Some(name) {
-                    let list = if matches!(mount.source, MountSource::Config { .. }) { &mut configs } else { &mut secrets };
-                    list.push(file(name, *mode));
-                    ledger.done(&field(""));
-                } else {
-                    ledger.lost(&field(""), "a config or secret of compose is one file");
-                }
-                continue;
-            }
-            MountSource::Other { .. } => {
-                ledger.lost(&field(""), "only its own platform has it");
-                continue;
-            }
-            MountSource::Anonymous { size, shared } => {
-                ledger.lost(&field(".source.anonymous.size"), WHY);
-                ledger.lost(&field(".source.anonymous.shared"), "each service has one of its own");
-                if size.is_none() && shared.is_none() {
-                    ledger.done(&field(".source"));
-                }
-                json!({ "type": "volume" })
-            }
-            MountSource::Volume { name } => {
-                ledger.done(&field(".source"));
-                let options = object([("subpath", json!(mount.sub_path))]);
-                object([("type", json!("volume")), ("source", json!(name)), ("volume", options)])
-            }
-            MountSource::Bind { path, propagation } => {
-                ledger.done(&field(".source"));
-                let path = mount.sub_path.as_ref().map_or_else(|| path.clone(), |below| format!("{path}/{below}"));
-                object([
-                    ("type", json!("bind")),
-                    ("source", json!(path)),
-                    ("bind", object([("propagation", json!(propagation))])),
-                ])
-            }
-            MountSource::Tmpfs { size, mode } => {
-                ledger.done(&field(".source"));
-                object([("type", json!("tmpfs")), ("tmpfs", object([("size", json!(size)), ("mode", json!(mode))]))])
-            }
-        };
-        [".target", ".readOnly", ".subPath"].iter().for_each(|name| ledger.done(&field(name)));
-        let Value::Object(mut volume) = volume else { continue };
-        volume.insert("target".into(), json!(mount.target));
-        if mount.read_only {
-            volume.insert("read_only".into(), json!(true));
-        }
-        volumes.push(Value::Object(volume));
-    }
-    (json!(volumes), json!(configs), json!(secrets))
 }
 
 fn health(service: &Service, ledger: &mut Ledger) {
@@ -385,19 +358,6 @@ fn restart_policy(service: &Service) -> Value {
     ])
 }
 
-fn volume(name: &str, volume: &Volume, shared: &mut Ledger) -> Value {
-    for field in ["name", "driver", "driverOpts", "external", "labels"] {
-        shared.done(&format!("volumes.{name}.{field}"));
-    }
-    object([
-        ("name", json!(volume.name)),
-        ("driver", json!(volume.driver)),
-        ("driver_opts", json!(volume.driver_opts)),
-        ("external", flag(volume.external)),
-        ("labels", json!(volume.labels)),
-    ])
-}
-
 fn network(name: &str, network: &Network, shared: &mut Ledger) -> Value {
     shared.done(&format!("networks.{name}"));
     let subnets: Value = network.subnets.iter().map(|subnet| json!({ "subnet": subnet })).collect();
@@ -410,40 +370,5 @@ fn network(name: &str, network: &Network, shared: &mut Ledger) -> Value {
         ("enable_ipv6", flag(network.ipv6)),
         ("ipam", object([("config", subnets)])),
         ("labels", json!(network.labels)),
-    ])
-}
-
-/// `None` if it cannot be one file.
-fn config(name: &str, config: &ConfigFiles, shared: &mut Ledger) -> Option<Value> {
-    let field = format!("configs.{name}");
-    let content = config.data.get(name).filter(|_| config.data.len() == 1);
-    if content.is_none() && config.file.is_none() && config.environment.is_none() && !config.external {
-        shared.lost(&field, "a config of compose is one file; those of its keys that are variables are in the components");
-        return None;
-    }
-    shared.done(&field);
-    // What looks like a variable is none.
-    let content = content.map(|text| text.replace('$', "$$"));
-    Some(object([
-        ("name", json!(config.name)),
-        ("content", json!(content)),
-        ("file", json!(config.file)),
-        ("environment", json!(config.environment)),
-        ("external", flag(config.external)),
-        ("labels", json!(config.labels)),
-    ]))
-}
-
-fn secret(name: &str, secret: &Secret, shared: &mut Ledger) -> Value {
-    for field in ["name", "keys", "file", "environment", "external", "labels"] {
-        shared.done(&format!("secrets.{name}.{field}"));
-    }
-    let external = secret.external || secret.file.is_none() && secret.environment.is_none();
-    object([
-        ("name", json!(secret.name)),
-        ("file", json!(secret.file)),
-        ("environment", json!(secret.environment)),
-        ("external", flag(external)),
-        ("labels", if external { Value::Null } else { json!(secret.labels) }),
     ])
 }

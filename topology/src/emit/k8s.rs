@@ -66,7 +66,7 @@ fn pod(application: &Application<'_>, workload: &str, spec: &mut Value, losses: 
     let alone = spec["containers"].as_array().is_some_and(|containers| containers.len() == 1);
     let mut converted = false;
     for list in ["initContainers", "containers"] {
-        for container in spec[list].as_array_mut().into_iter().flatten() {
+        for container in spec.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
             let own = container["name"].as_str().unwrap_or_default();
             let name = service_name(workload, own, alone && list == "containers");
             let Some(artifact) = application.artifacts.get(&name) else { continue };

@@ -28,6 +28,9 @@ pub fn services(workload: &str, kind: Kind, spec: &core::PodSpec, known: &Known<
         let sidecar = container.restart_policy.as_deref() == Some("Always");
         let (mut service, stated) = service(container, spec, known);
         service.kind = if sidecar { kind } else { Kind::Init };
+        if let Some(restart) = &mut service.restart {
+            restart.policy = restart_init(restart.policy, sidecar);
+        }
         service.links.clone_from(&before);
         let name = service_name(workload, &container.name, false);
         let condition = if sidecar { Condition::Started } else { Condition::Completed };
@@ -101,7 +104,7 @@ fn service(container: &core::Container, spec: &core::PodSpec, known: &Known<'_>)
         network_mode: spec.host_network.unwrap_or_default().then(|| "host".to_owned()),
         hosts: hosts(spec),
         resources: resources(container),
-        restart: spec.restart_policy.as_deref().map(|policy| Restart { policy: restart(policy), ..Restart::default() }),
+        restart: Some(Restart { policy: restart(spec.restart_policy.as_deref()), ..Restart::default() }),
         ports,
         ..Service::default()
     };
@@ -112,11 +115,21 @@ fn ms(seconds: i64) -> u64 {
     u64::try_from(seconds).unwrap_or_default() * 1000
 }
 
-fn restart(policy: &str) -> RestartPolicy {
+/// A Pod's `restartPolicy`, which is Always if it says none.
+fn restart(policy: Option<&str>) -> RestartPolicy {
     match policy {
-        "Never" => RestartPolicy::No,
-        "OnFailure" => RestartPolicy::OnFailure,
+        Some("Never") => RestartPolicy::No,
+        Some("OnFailure") => RestartPolicy::OnFailure,
         _ => RestartPolicy::Always,
+    }
+}
+
+/// The same for an init container: what has succeeded is not started again, and a sidecar always is.
+fn restart_init(policy: RestartPolicy, is_sidecar: bool) -> RestartPolicy {
+    match policy {
+        _ if is_sidecar => RestartPolicy::Always,
+        RestartPolicy::Always => RestartPolicy::OnFailure,
+        policy => policy,
     }
 }
 
@@ -235,6 +248,17 @@ fn expand(text: &str, variables: &[Variable]) -> String {
     out
 }
 
+/// Variables that its program, arguments and other variables refer to, and whose values are not known before it runs.
+pub fn unknown_references(process: &Process) -> Vec<&str> {
+    let values = process.env.iter().filter_map(|variable| variable.value.as_ref());
+    let texts: Vec<&String> = process.entrypoint.iter().chain(&process.cmd).chain(values).collect();
+    let is_meant = |variable: &&Variable| {
+        let reference = format!("$({})", variable.name);
+        variable.value.is_none() && texts.iter().any(|text| text.contains(&reference))
+    };
+    process.env.iter().filter(is_meant).map(|variable| variable.name.as_str()).collect()
+}
+
 fn hosts(spec: &core::PodSpec) -> Vec<Host> {
     let aliases = spec.host_aliases.iter().flatten();
     let pairs = aliases.flat_map(|alias| alias.hostnames.iter().flatten().map(|name| (name.clone(), alias.ip.clone())));
@@ -255,13 +279,23 @@ fn resources(container: &core::Container) -> Resources {
 fn mount(stated: &core::VolumeMount, spec: &core::PodSpec) -> Mount {
     let volume = spec.volumes.iter().flatten().find(|volume| volume.name == stated.name);
     let source = match volume {
-        Some(volume) => source(volume, stated.mount_propagation.clone()),
+        Some(volume) => source(volume, stated.mount_propagation.as_deref().map(propagation)),
         // Of a StatefulSet's templates.
         None => MountSource::Volume { name: stated.name.clone() },
     };
     let read_only =
         stated.read_only.unwrap_or_default() || matches!(source, MountSource::Config { .. } | MountSource::Secret { .. });
     Mount { target: stated.mount_path.clone(), source, read_only, sub_path: stated.sub_path.clone() }
+}
+
+/// What mount(8) calls it, and compose.
+fn propagation(stated: &str) -> String {
+    match stated {
+        "HostToContainer" => "rslave",
+        "Bidirectional" => "rshared",
+        _ => "rprivate",
+    }
+    .to_owned()
 }
 
 fn source(volume: &core::Volume, propagation: Option<String>) -> MountSource {

@@ -9,6 +9,7 @@
 #   app: process.env[6].from: set FAR in the environment yourself
 #   app: process.envFrom[0]: pass the variables of elsewhere with --env yourself
 #   app: process.envFrom[1]: pass the variables of other with --env yourself
+#   app: restart: wasmtime's command line has nothing for it
 set -eu
 cd "$(dirname "$0")"
 exec wasmtime run \

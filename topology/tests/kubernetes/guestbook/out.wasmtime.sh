@@ -7,15 +7,18 @@
 #   frontend: health: wasmtime's command line has nothing for it
 #   frontend: labels: wasmtime's command line has nothing for it
 #   frontend: links[0]: start redis-follower yourself; it is reached as localhost
+#   frontend: restart: wasmtime's command line has nothing for it
 #   frontend: scale: wasmtime's command line has nothing for it
 #   redis-follower: endpoints: wasmtime's command line has nothing for it
 #   redis-follower: labels: wasmtime's command line has nothing for it
 #   redis-follower: links[0]: start redis-leader yourself; it is reached as localhost
 #   redis-follower: resources: wasmtime's command line has nothing for it
+#   redis-follower: restart: wasmtime's command line has nothing for it
 #   redis-follower: scale: wasmtime's command line has nothing for it
 #   redis-leader: endpoints: wasmtime's command line has nothing for it
 #   redis-leader: labels: wasmtime's command line has nothing for it
 #   redis-leader: resources: wasmtime's command line has nothing for it
+#   redis-leader: restart: wasmtime's command line has nothing for it
 set -eu
 cd "$(dirname "$0")"
 service=${1:-}

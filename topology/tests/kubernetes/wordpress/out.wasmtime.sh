@@ -9,10 +9,12 @@
 #   wordpress: labels: wasmtime's command line has nothing for it
 #   wordpress: links[0]: start wordpress-mysql yourself; it is reached as localhost
 #   wordpress: process.env[2].from: set WORDPRESS_DB_PASSWORD in the environment yourself
+#   wordpress: restart: wasmtime's command line has nothing for it
 #   wordpress-mysql: endpoints: wasmtime's command line has nothing for it
 #   wordpress-mysql: spec.strategy: how an update proceeds is the platform's
 #   wordpress-mysql: labels: wasmtime's command line has nothing for it
 #   wordpress-mysql: process.env[1].from: set MYSQL_ROOT_PASSWORD in the environment yourself
+#   wordpress-mysql: restart: wasmtime's command line has nothing for it
 set -eu
 cd "$(dirname "$0")"
 service=${1:-}
