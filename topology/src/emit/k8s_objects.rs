@@ -9,6 +9,10 @@ use super::ledger::Ledger;
 use super::{Application, Artifact, Loss, dns_label, object, unknown_variables};
 use crate::model::{Amounts, Check, EnvFrom, Kind, MountSource, Probe, RestartPolicy, Service, Source, Volume};
 
+mod metadata;
+
+use metadata::{annotations, host_aliases};
+
 const WHY: &str = "Kubernetes has no such field";
 /// What a claim asks for if nobody says how much: it has to ask for something.
 const DEFAULT_SIZE: u64 = 1 << 30;
@@ -69,9 +73,7 @@ fn workload(name: &str, members: &[Member<'_>], containers: Vec<Value>, ledgers:
     let mut volumes = Vec::new();
     for (member, service, _) in members {
         let ledger = ledgers.of(member);
-        ["kind", "group", "scale.replicas", "process.stopGraceMs", "hosts", "schedule", "job"]
-            .iter()
-            .for_each(|field| ledger.done(field));
+        ["kind", "group", "scale.replicas", "process.stopGraceMs", "schedule", "job"].iter().for_each(|field| ledger.done(field));
         ledger.done("process.domainname");
         ledger.done("process.groups");
         volumes.extend(self::volumes(member, service));
@@ -93,7 +95,7 @@ fn workload(name: &str, members: &[Member<'_>], containers: Vec<Value>, ledgers:
     let plain =
         |containers: Vec<(Value, &Member<'_>)>| containers.into_iter().map(|(container, _)| container).collect::<Vec<_>>();
     let groups: Vec<i64> = service.process.groups.iter().filter_map(|group| group.parse().ok()).collect();
-    let aliases: Value = service.hosts.iter().map(|host| json!({ "ip": host.address, "hostnames": [host.name] })).collect();
+    let (aliases, annotations) = (host_aliases(members, ledgers), annotations(members, ledgers));
     let policy = service.restart.as_ref().map(|restart| restart.policy);
     let restart_policy = match (service.kind, policy) {
         (Kind::Job | Kind::Cron, Some(RestartPolicy::No) | None) => Some("Never"),
@@ -114,9 +116,11 @@ fn workload(name: &str, members: &[Member<'_>], containers: Vec<Value>, ledgers:
         ("containers", json!(plain(mains))),
         ("volumes", json!(volumes)),
     ]);
-    let template = json!({ "metadata": { "labels": labels }, "spec": spec });
+    let pod = object([("labels", labels.clone()), ("annotations", annotations)]);
+    let template = json!({ "metadata": pod, "spec": spec });
     let selector = json!({ "matchLabels": labels });
-    let metadata = json!({ "name": name, "labels": labels });
+    let of_pod = if service.kind == Kind::Pod { pod["annotations"].clone() } else { Value::Null };
+    let metadata = object([("name", json!(name)), ("labels", labels.clone()), ("annotations", of_pod)]);
     let replicas = json!(service.scale.replicas);
     let job = |template: Value| {
         let stated = service.job.clone().unwrap_or_default();
