@@ -15,6 +15,10 @@ pub fn run(unit: &mut Unit) {
     }
 }
 
+/// So many values are looked at to find how large one can be. The mixing of ciphers and hashes uses each value twice, so that there are 2ⁿ ways
+/// through n steps of it.
+const LOOKS: u32 = 64;
+
 struct Rules<'f> {
     func: &'f mut Func,
     out: Vec<Value>,
@@ -423,32 +427,46 @@ impl Rules<'_> {
 
     /// How many low bits of an i32 can be set.
     fn max_bits(&self, value: Value) -> u32 {
+        self.bits(value, &mut { LOOKS })
+    }
+
+    fn bits(&self, value: Value, looks: &mut u32) -> u32 {
+        let Some(left) = looks.checked_sub(1) else { return 32 };
+        *looks = left;
         match self.get(value) {
             Inst::I32(c) => 32 - (c as u32).leading_zeros(),
             Inst::Load { op: LoadOp::I32Load8U, .. } => 8,
             Inst::Load { op: LoadOp::I32Load16U, .. } => 16,
             Inst::Extract { shape: Shape::I8x16, .. } => 8,
             Inst::Extract { shape: Shape::I16x8, .. } => 16,
-            Inst::Bin(BinOp::I32And, a, b) => self.max_bits(a).min(self.max_bits(b)),
-            Inst::Bin(BinOp::I32Or | BinOp::I32Xor, a, b) => self.max_bits(a).max(self.max_bits(b)),
+            Inst::Bin(BinOp::I32And, a, b) => self.bits(a, looks).min(self.bits(b, looks)),
+            Inst::Bin(BinOp::I32Or | BinOp::I32Xor, a, b) => self.bits(a, looks).max(self.bits(b, looks)),
             Inst::Bin(BinOp::I32ShrU, a, by) => match self.i32(by) {
-                Some(by) => self.max_bits(a).saturating_sub(by as u32 & 31),
-                None => self.max_bits(a),
+                Some(by) => self.bits(a, looks).saturating_sub(by as u32 & 31),
+                None => self.bits(a, looks),
             },
-            Inst::Select { yes, no, .. } => self.max_bits(yes).max(self.max_bits(no)),
-            _ if self.is_bool(value) => 1,
+            Inst::Select { yes, no, .. } => self.bits(yes, looks).max(self.bits(no, looks)),
+            _ if self.is_bool_within(value, looks) => 1,
             _ => 32,
         }
     }
 
     /// Is the i32 certainly 0 or 1?
     fn is_bool(&self, value: Value) -> bool {
+        self.is_bool_within(value, &mut { LOOKS })
+    }
+
+    fn is_bool_within(&self, value: Value, looks: &mut u32) -> bool {
+        let Some(left) = looks.checked_sub(1) else { return false };
+        *looks = left;
         match self.get(value) {
             Inst::I32(c) => c == 0 || c == 1,
             Inst::Un(UnOp::I32Eqz | UnOp::I64Eqz, _) => true,
             Inst::Bin(op, a, b) => {
                 is_comparison(op)
-                    || matches!(op, BinOp::I32And | BinOp::I32Or | BinOp::I32Xor) && self.is_bool(a) && self.is_bool(b)
+                    || matches!(op, BinOp::I32And | BinOp::I32Or | BinOp::I32Xor)
+                        && self.is_bool_within(a, looks)
+                        && self.is_bool_within(b, looks)
             }
             Inst::GetReg(reg) => reg.is_flag(),
             _ => false,
@@ -578,3 +596,6 @@ fn fold_i64(op: BinOp, x: i64, y: i64) -> Option<Inst> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests;
