@@ -1,14 +1,14 @@
 //! Homes: every ELF file of an image gets a fixed load address (DESIGN §6).
 //!
-//! ET_EXEC files live where they are linked; of several that want the same addresses, the first in order is lifted, and the others
-//! are interpreted (they never run in the same process). All others are packed upwards from [`FIRST`], in the order of
-//! their paths, around the ET_EXEC files. They start low, since a memory is as large as the highest address in use.
+//! ET_EXEC files live where they are linked. Several may want the same addresses: they never run in the same process, so each is lifted there, and
+//! has an *overlay*, a number by which the kernel knows whose code is at these addresses at the moment. All other files are packed upwards
+//! from [`FIRST`], in the order of their paths, around the ET_EXEC files. They start low, since a memory is as large as the highest address in use.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use hoist_vfs::{InodeId, RootFs};
 use hoist_x86::boundary::NULL_PAGE;
-use hoist_x86::manifest::{Elf, Segment};
+use hoist_x86::manifest::{Elf, MAX_OVERLAY, Segment};
 
 use crate::elf::{Head, PAGE, Placement};
 use crate::floats;
@@ -31,6 +31,8 @@ pub struct Home {
     pub base: u32,
     /// Guest address = address in the file + bias.
     pub bias: u32,
+    /// Which of the files that share addresses it is; 0 for all that share none.
+    pub overlay: u32,
     /// Its code asks which floating-point exceptions there were.
     pub reads_exceptions: bool,
 }
@@ -49,6 +51,7 @@ impl Home {
         };
         Elf {
             base: self.base,
+            overlay: self.overlay,
             span: (end - start) as u32,
             segments: self.head.loads.iter().filter(|load| load.executable).map(segment).collect(),
             reads_exceptions: self.reads_exceptions,
@@ -76,30 +79,27 @@ impl Homes {
         inodes.sort_by_key(|inode| (order(inode).0, &files[*inode].0));
         let mut homes = Homes::default();
         let mut taken = Ranges::default();
+        let mut overlays = 1..=MAX_OVERLAY;
+        let fixed: Vec<(u64, u64)> =
+            files.values().filter(|file| file.1.placement == Placement::Fixed).map(|file| file.1.range()).collect();
         for placement in [Placement::Fixed, Placement::Anywhere] {
-            // What ET_EXEC files that are not lifted will take when they run.
-            let mut fixed = Ranges::default();
             for inode in inodes.iter().filter(|inode| files[**inode].1.placement == placement) {
                 let (path, head) = &files[*inode];
-                match place(head, &taken) {
-                    Some(base) => {
-                        let (start, end) = head.range();
-                        taken.insert(base, base + (end - start));
-                        let bias = base.wrapping_sub(start) as u32;
-                        let (path, head) = (path.clone(), head.clone());
-                        let content = rootfs.inode(**inode).ok().and_then(|inode| inode.content());
-                        let reads_exceptions = content.is_some_and(floats::reads_exceptions);
-                        homes.homes.push(Home { inode: **inode, path, head, base: base as u32, bias, reads_exceptions });
-                    }
-                    None => {
-                        if placement == Placement::Fixed {
-                            fixed.insert(head.range().0, head.range().1);
-                        }
-                        homes.homeless.push(path.clone());
-                    }
-                }
+                let (start, end) = head.range();
+                let base = place(head, &taken);
+                base.iter().for_each(|base| taken.insert(*base, base + (end - start)));
+                let is_shared = placement == Placement::Fixed && sharers(&fixed, start, end) > 1;
+                let overlay = if is_shared { overlays.next() } else { Some(0) };
+                let (Some(base), Some(overlay)) = (base, overlay) else {
+                    homes.homeless.push(path.clone());
+                    continue;
+                };
+                let bias = base.wrapping_sub(start) as u32;
+                let (path, head) = (path.clone(), head.clone());
+                let content = rootfs.inode(**inode).ok().and_then(|inode| inode.content());
+                let reads_exceptions = content.is_some_and(floats::reads_exceptions);
+                homes.homes.push(Home { inode: **inode, path, head, base: base as u32, bias, overlay, reads_exceptions });
             }
-            fixed.0.iter().for_each(|(start, end)| taken.insert(*start, *end));
         }
         let end = taken.0.values().copied().filter(|end| *end <= END).max().unwrap_or(0).max(FIRST);
         homes.first_free = end.next_multiple_of(NULL_PAGE.into()) as u32;
@@ -133,7 +133,7 @@ fn place(head: &Head, taken: &Ranges) -> Option<u64> {
     let (start, end) = head.range();
     let len = end - start;
     match head.placement {
-        Placement::Fixed => taken.conflict(start, end).is_none().then_some(start),
+        Placement::Fixed => Some(start),
         Placement::Anywhere => {
             // The linked address keeps its place within the alignment.
             let align = head.align.min(MAX_ALIGN);
@@ -144,6 +144,11 @@ fn place(head: &Head, taken: &Ranges) -> Option<u64> {
             (base + len <= END).then_some(base)
         }
     }
+}
+
+/// How many of the ranges overlap this one.
+fn sharers(ranges: &[(u64, u64)], start: u64, end: u64) -> usize {
+    ranges.iter().filter(|(other, other_end)| *other < end && start < *other_end).count()
 }
 
 /// Disjoint address ranges: start → end.
@@ -171,6 +176,10 @@ mod tests {
     use super::*;
     use crate::testing::{DYN, EXEC, elf, put};
 
+    fn overlays(homes: &Homes) -> Vec<u32> {
+        homes.homes.iter().map(|home| home.overlay).collect()
+    }
+
     fn bases(homes: &Homes) -> Vec<(String, u32)> {
         homes.homes.iter().map(|home| (String::from_utf8_lossy(&home.path).into_owned(), home.base)).collect()
     }
@@ -197,12 +206,14 @@ mod tests {
         let program = put(&mut rootfs, "bin/b", elf(EXEC, 0x40_1000, 0x2000, None));
         put(&mut rootfs, "bin/c", elf(EXEC, 0x20_0000, 0x1000, None));
         put(&mut rootfs, "bin/d", elf(DYN, 0, 0x1000, None));
-        // Does not fit below 0x40_0000, and `a` reaches to 0x40_5000 when it runs, lifted or not.
+        // Does not fit below 0x40_0000, and `a` reaches to 0x40_5000.
         put(&mut rootfs, "bin/e", elf(DYN, 0, 0x20_0000, None));
         let homes = Homes::assign(&rootfs, Some(program));
-        let expected = [("bin/b", 0x40_1000), ("bin/c", 0x20_0000), ("bin/d", 0x20_1000), ("bin/e", 0x40_5000)];
+        let expected =
+            [("bin/b", 0x40_1000), ("bin/a", 0x40_0000), ("bin/c", 0x20_0000), ("bin/d", 0x20_1000), ("bin/e", 0x40_5000)];
         assert_eq!(bases(&homes), expected.map(|(path, base)| (path.to_owned(), base)));
-        assert_eq!(homes.homeless, [b"bin/a".to_vec()]);
+        assert_eq!(overlays(&homes), [1, 2, 0, 0, 0]);
+        assert!(homes.homeless.is_empty());
         assert_eq!(homes.numbers().get(&program), Some(&0));
     }
 
@@ -227,7 +238,8 @@ mod tests {
                 put(&mut rootfs, "a", bytes);
                 put(&mut rootfs, "b", good.clone());
                 let homes = Homes::assign(&rootfs, None);
-                let mut ranges: Vec<(u32, u32)> = homes.homes.iter().map(|home| (home.base, home.manifest().span)).collect();
+                let own = homes.homes.iter().filter(|home| home.overlay == 0);
+                let mut ranges: Vec<(u32, u32)> = own.map(|home| (home.base, home.manifest().span)).collect();
                 ranges.sort();
                 assert!(ranges.windows(2).all(|pair| pair[0].0 + pair[0].1 <= pair[1].0), "byte {at} = {byte}");
                 assert!(ranges.iter().all(|(base, span)| base + span <= homes.first_free || *base < FIRST as u32));

@@ -35,7 +35,7 @@ pub fn lift(rootfs: &RootFs, homes: &Homes, layout: &Layout, nans: Nans, progres
     let found = progress.stage("discover", || {
         in_parallel(homes.homes.len(), |number| {
             let elf = Elf::parse(&contents[number], homes.homes[number].bias)?;
-            Ok::<_, ElfError>(File { program: discover::discover(&elf), elf })
+            Ok::<_, ElfError>(File { program: discover::discover(&elf), elf, overlay: homes.homes[number].overlay })
         })
     });
     let (mut files, mut numbers) = (Vec::new(), Vec::new());

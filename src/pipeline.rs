@@ -159,7 +159,10 @@ pub fn kernel_digest() -> String {
 
 /// What the kernel is told.
 pub fn manifest(config: manifest::Config, homes: &Homes, lifted: &Lifted) -> Manifest {
-    let code = lifted.code_map.iter().map(|entry| (entry.pc, code_map::entry(Lifted::slot(entry.function), entry.label)));
+    let code = lifted
+        .code_map
+        .iter()
+        .map(|entry| ((entry.overlay, entry.pc), code_map::entry(Lifted::slot(entry.function), entry.label)));
     Manifest {
         config,
         first_free: homes.first_free,

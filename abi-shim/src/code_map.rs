@@ -5,9 +5,10 @@
 //! would have trapped before. Zeros mean slot 0, the interpreter.
 //!
 //! A page is *active* if what is mapped there is the code that was lifted for it: its entry then points to a shared table whose every
-//! entry is slot 1, and the first pc that is entered has [`fill`] make the page's own table from the manifest.
+//! entry is slot 1, and the first pc that is entered has [`fill`] make the page's own table from the manifest. There is such a table for each
+//! overlay, that is for each of the programs that are linked for the same addresses: which of them it is says whose code is there.
 
-use std::cell::UnsafeCell;
+use std::cell::{RefCell, UnsafeCell};
 
 use hoist_x86::boundary::code_map::{ENTRIES, FIRST_FREE_SLOT, PAGE_BITS, PAGES, SLOT_FILL, entry, slot};
 use hoist_x86::manifest::{Elf, Error, Reader};
@@ -26,8 +27,36 @@ unsafe impl Sync for LevelOne {}
 #[cfg(target_arch = "wasm32")]
 pub static HOIST_CODE_MAP: LevelOne = LevelOne(UnsafeCell::new([0; PAGES]));
 
-/// The table of an active page that has not been entered yet.
+/// The table of an active page of overlay 0 that has not been entered yet.
 static FILL: Table = [entry(SLOT_FILL, 0); ENTRIES];
+
+thread_local! {
+    /// The other overlays that have been mapped, with their tables like [`FILL`]. They stay.
+    static OVERLAYS: RefCell<Vec<(u32, u32)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The table of an overlay's active pages that have not been entered yet.
+fn fill_table(overlay: u32) -> u32 {
+    if overlay == 0 {
+        return storage::fill_table();
+    }
+    OVERLAYS.with_borrow_mut(|overlays| match overlays.iter().find(|known| known.0 == overlay) {
+        Some((_, table)) => *table,
+        None => {
+            let table = storage::add(Box::new(FILL));
+            overlays.push((overlay, table));
+            table
+        }
+    })
+}
+
+/// The overlay whose [`fill_table`] this is, if it is one.
+fn overlay_of(table: u32) -> Option<u32> {
+    if table == storage::fill_table() {
+        return Some(0);
+    }
+    OVERLAYS.with_borrow(|overlays| overlays.iter().find(|known| known.1 == table).map(|known| known.0))
+}
 
 /// Tables as level one names them: by kernel address; 0 is the table of zeros.
 #[cfg(target_arch = "wasm32")]
@@ -102,11 +131,12 @@ pub fn elf(index: u32) -> Option<Elf> {
     manifest().ok()?.elf(index).ok()
 }
 
-/// Says that the pages from `start` to `end` hold what was lifted for them. What is known of those that did before stays.
-pub fn activate(start: u64, end: u64) {
+/// Says that the pages from `start` to `end` hold what was lifted for them in an overlay. What is known of those that did before stays.
+pub fn activate(overlay: u32, start: u64, end: u64) {
+    let table = fill_table(overlay);
     storage::level_one(|level_one| {
         let pages = level_one.get_mut(pages(start, end)).unwrap_or_default();
-        pages.iter_mut().filter(|page| **page == 0).for_each(|page| *page = storage::fill_table());
+        pages.iter_mut().filter(|page| **page == 0).for_each(|page| *page = table);
     });
 }
 
@@ -125,18 +155,16 @@ fn pages(start: u64, end: u64) -> std::ops::Range<usize> {
 
 /// Whether a page's table is its own and not shared.
 fn is_own(table: u32) -> bool {
-    table != 0 && table != storage::fill_table()
+    table != 0 && overlay_of(table).is_none()
 }
 
 /// Gives the page of `pc` a table of its own, from the manifest. A page that is not active stays as it is.
 pub fn fill(pc: u32) {
     let page = pc >> PAGE_BITS;
-    if storage::level_one(|level_one| level_one[page as usize]) != storage::fill_table() {
-        return;
-    }
+    let Some(overlay) = overlay_of(storage::level_one(|level_one| level_one[page as usize])) else { return };
     let mut table = Box::new([0; ENTRIES]);
     let mask = ENTRIES as u32 - 1;
-    let read = manifest().and_then(|manifest| manifest.page(page, |pc, entry| table[(pc & mask) as usize] = entry));
+    let read = manifest().and_then(|manifest| manifest.page(overlay, page, |pc, entry| table[(pc & mask) as usize] = entry));
     // Of a damaged page nothing is known.
     if read.is_err() {
         table.fill(0);
@@ -171,18 +199,36 @@ mod tests {
 
     #[test]
     fn pages_are_filled_when_entered_and_forgotten_when_changed() {
-        let code = [(0x40_1000, entry(2, 0)), (0x40_1010, entry(2, 1)), (0x40_2000, entry(3, 0))].into();
+        let code = [((0, 0x40_1000), entry(2, 0)), ((0, 0x40_1010), entry(2, 1)), ((0, 0x40_2000), entry(3, 0))].into();
         let blob = Manifest { code, ..Manifest::default() }.encode().unwrap();
         crate::machine::install(vec![], blob);
         assert!(!is_lifted(0x40_1000), "not active yet");
-        activate(0x40_1000, 0x40_3000);
+        activate(0, 0x40_1000, 0x40_3000);
         assert!(is_lifted(0x40_1000) && is_lifted(0x40_1010) && is_lifted(0x40_2000));
         assert!(!is_lifted(0x40_1011));
         reset(0x40_1000, 0x40_1001);
         assert!(!is_lifted(0x40_1000) && is_lifted(0x40_2000));
-        activate(0xffff_f000, 1 << 32);
+        activate(0, 0xffff_f000, 1 << 32);
         assert!(!is_lifted(0xffff_ffff));
         reset(0, 1 << 32);
         assert!(!is_lifted(0x40_2000));
+    }
+
+    #[test]
+    fn programs_at_the_same_addresses_have_their_own_entries() {
+        let code = [((1, 0x40_1000), entry(2, 0)), ((2, 0x40_1008), entry(3, 0)), ((3, 0x40_1000), entry(4, 0))].into();
+        let blob = Manifest { code, ..Manifest::default() }.encode().unwrap();
+        crate::machine::install(vec![], blob);
+        for _ in 0..2 {
+            for (overlay, first, second) in [(1, 2, 0), (2, 0, 3), (3, 4, 0)] {
+                activate(overlay, 0x40_1000, 0x40_2000);
+                let _ = (is_lifted(0x40_1000), is_lifted(0x40_1008));
+                assert_eq!((slot(look_up(0x40_1000)), slot(look_up(0x40_1008))), (first, second), "overlay {overlay}");
+                reset(0x40_1000, 0x40_2000);
+            }
+        }
+        activate(0, 0x40_1000, 0x40_2000);
+        assert!(!is_lifted(0x40_1000), "overlay 0 has nothing there");
+        reset(0, 1 << 32);
     }
 }

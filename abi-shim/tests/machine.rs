@@ -220,7 +220,7 @@ fn at_home(file: &[u8], base: u32) -> Elf {
             segments.push(Segment { start: base + vaddr, len: size.next_multiple_of(0x1000), file_offset: offset });
         }
     }
-    Elf { base, span, segments, reads_exceptions: false }
+    Elf { base, span, overlay: 0, segments, reads_exceptions: false }
 }
 
 #[test]
@@ -235,7 +235,7 @@ fn elf_files_are_mapped_at_their_homes_and_their_code_is_active() {
     let elfs: Vec<Elf> = files.iter().zip(bases).map(|((_, file), base)| at_home(file, base)).collect();
     // Every byte of the program's code claims to be an entry point, so that what is active shows.
     let code = &elfs[0].segments[0];
-    let code = (code.start..code.start + code.len).map(|pc| (pc, code_map::entry(code_map::FIRST_FREE_SLOT, 0))).collect();
+    let code = (code.start..code.start + code.len).map(|pc| ((0, pc), code_map::entry(code_map::FIRST_FREE_SLOT, 0))).collect();
     let paths: Vec<&str> = files.iter().map(|(path, _)| *path).collect();
     let fs = image(&files);
     let manifest = Manifest { elfs, code, first_free: 0x500_0000, ..Manifest::default() };

@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("discovery {discovered:.2?}: {:?}", program.stats);
     let layout = Layout::alone();
     let start = std::time::Instant::now();
-    let lifted = lift(&[File { elf, program }], &layout, Nans::Host, &|_| {});
+    let lifted = lift(&[File { elf, program, overlay: 0 }], &layout, Nans::Host, &|_| {});
     let elapsed = start.elapsed();
     let stats = &lifted.stats.files[0];
     println!(

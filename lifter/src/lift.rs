@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use hoist_x86::boundary::code_map;
 use hoist_x86::ir::{Exit, Term};
 
-use crate::callees::Callees;
+use crate::callees::{self, Callees};
 use crate::discover::{Function, Program};
 use crate::elf::Elf;
 use crate::live::Liveness;
@@ -34,24 +34,26 @@ pub enum Nans {
 pub struct File<'a> {
     pub elf: Elf<'a>,
     pub program: Program,
+    /// Which of the files that share addresses it is, as programs linked for fixed ones do; 0 for all that share none.
+    pub overlay: u32,
 }
 
 /// Lifts all functions of all files. `done` is told how many functions are finished, now and then.
 pub fn lift(files: &[File<'_>], layout: &Layout, nans: Nans, done: &(dyn Fn(usize) + Sync)) -> Lifted {
     let mut jobs: Vec<(usize, &Function)> = Vec::new();
-    let (mut index, mut labels) = (BTreeMap::new(), BTreeMap::new());
+    let mut callees: BTreeMap<u32, Callees> = BTreeMap::new();
     for (number, file) in files.iter().enumerate() {
+        let callees = callees.entry(file.overlay).or_default();
         for (&entry, function) in &file.program.functions {
-            // ET_EXEC files may share addresses: the first one has them.
-            if is_liftable(function) && jobs.len() < MAX_FUNCTIONS && !index.contains_key(&entry) {
+            if is_liftable(function) && jobs.len() < MAX_FUNCTIONS && !callees.functions.contains_key(&entry) {
                 let wasm = layout.first_function + jobs.len() as u32;
-                index.insert(entry, wasm);
-                labels.extend(function.labels.iter().map(|&label| (label, wasm)));
+                callees.functions.insert(entry, wasm);
+                callees.labels.extend(function.labels.iter().map(|&label| (label, wasm)));
                 jobs.push((number, function));
             }
         }
     }
-    let callees = Callees::new(&files.iter().map(|file| &file.elf).collect::<Vec<_>>(), index, labels);
+    callees::link(&mut callees, &files.iter().map(|file| (file.overlay, &file.elf)).collect::<Vec<_>>());
     let live: Vec<Liveness> = files.iter().map(|file| Liveness::new(&file.elf, &file.program)).collect();
     let depends = in_parallel(&jobs, &|_| (), |&(number, function)| translate::depends(&files[number].elf, function));
     let mut indices = layout.first_function + jobs.len() as u32..;
@@ -63,9 +65,9 @@ pub fn lift(files: &[File<'_>], layout: &Layout, nans: Nans, done: &(dyn Fn(usiz
     let twins: Vec<Twin> = depends.into_iter().map(twin).collect();
     let work: Vec<_> = jobs.iter().zip(twins).collect();
     let results = in_parallel(&work, done, |&(&(number, function), twin)| {
-        lift_function(&files[number].elf, function, twin, nans, &live[number], layout, &callees)
+        lift_function(&files[number].elf, function, twin, nans, &live[number], layout, &callees[&files[number].overlay])
     });
-    collect(files.len(), &jobs, results)
+    collect(files, &jobs, results)
 }
 
 /// Does every job, on all processors; the results are in the order of the jobs.
@@ -160,8 +162,8 @@ fn lift_function(
     }
 }
 
-fn collect(files: usize, jobs: &[(usize, &Function)], results: Vec<Result>) -> Lifted {
-    let mut lifted = Lifted { stats: Stats { files: vec![FileStats::default(); files] }, ..Lifted::default() };
+fn collect(files: &[File<'_>], jobs: &[(usize, &Function)], results: Vec<Result>) -> Lifted {
+    let mut lifted = Lifted { stats: Stats { files: vec![FileStats::default(); files.len()] }, ..Lifted::default() };
     let mut map = BTreeMap::new();
     for (number, (result, &(file, _))) in results.into_iter().zip(jobs).enumerate() {
         let stats = &mut lifted.stats.files[file];
@@ -169,9 +171,10 @@ fn collect(files: usize, jobs: &[(usize, &Function)], results: Vec<Result>) -> L
         stats.x86_bytes += result.x86_bytes;
         stats.wasm_bytes += (result.function.body.len() + result.twin.as_ref().map_or(0, |twin| twin.body.len())) as u64;
         for (label, &pc) in result.entries.iter().enumerate() {
-            let entry = CodeMapEntry { pc, function: number as u32, label: label as u32 };
+            let overlay = files[file].overlay;
+            let entry = CodeMapEntry { overlay, pc, function: number as u32, label: label as u32 };
             // A function's own entry is the better way in than another's resume point.
-            let old = map.entry(pc).or_insert(entry);
+            let old = map.entry((overlay, pc)).or_insert(entry);
             if label == 0 {
                 *old = entry;
             }

@@ -82,7 +82,7 @@ impl Area {
             return;
         }
         for (from, to) in file.lifted(start, self.end, *offset) {
-            code_map::activate(from, to);
+            code_map::activate(file.overlay(), from, to);
             self.code = true;
         }
     }
@@ -90,7 +90,7 @@ impl Area {
     /// Likewise after other processes had their turn: only pages that are not active any more change.
     pub fn reactivate(&mut self, start: u64) {
         if let (true, Backing::File { file, offset }) = (self.code, &self.backing) {
-            file.lifted(start, self.end, *offset).for_each(|(from, to)| code_map::activate(from, to));
+            file.lifted(start, self.end, *offset).for_each(|(from, to)| code_map::activate(file.overlay(), from, to));
         }
     }
 

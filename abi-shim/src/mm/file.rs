@@ -40,6 +40,11 @@ impl FileMap {
         self.elf.as_ref()
     }
 
+    /// Which of the files that share addresses it is; 0 if it shares none.
+    pub fn overlay(&self) -> u32 {
+        self.elf.as_ref().map_or(0, |elf| elf.overlay)
+    }
+
     /// Tells it from all other files as long as it is mapped.
     pub fn identity(&self) -> usize {
         Rc::as_ptr(&self.inode).cast::<()>().addr()

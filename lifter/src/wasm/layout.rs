@@ -55,6 +55,8 @@ pub struct LiftedFunction {
 /// A guest address at which lifted code can be entered.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct CodeMapEntry {
+    /// Which of the files that share addresses it is of; 0 for all that share none.
+    pub overlay: u32,
     pub pc: u32,
     /// Index in [`Lifted::functions`].
     pub function: u32,
@@ -68,7 +70,7 @@ pub struct Lifted {
     pub functions: Vec<LiftedFunction>,
     /// Exact twins of some of them, which only these call; twin `i` has the function index `first_function + functions.len() + i`.
     pub twins: Vec<LiftedFunction>,
-    /// In ascending order of pc, each pc once.
+    /// In ascending order of overlay and pc, each pc of an overlay once.
     pub code_map: Vec<CodeMapEntry>,
     pub stats: Stats,
 }

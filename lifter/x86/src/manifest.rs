@@ -5,7 +5,7 @@
 //! | head: magic, version, where the others lie, the first free guest address | at start |
 //! | config: command, environment, working directory, user, … of the image | at start |
 //! | ELF files: their homes (DESIGN §6), and the segments of them that hold code | one record for each file that is mapped |
-//! | code pages: guest page → its entry points, sorted | a binary search and one read for each page that is entered |
+//! | code pages: overlay and guest page → its entry points, sorted | a binary search and one read for each page that is entered |
 //!
 //! So start-up costs the same for every image. All numbers are little-endian. Nothing the blob says is believed: a
 //! damaged one gives an [`Error`], never a panic.
@@ -18,7 +18,7 @@ use crate::boundary::code_map::{ENTRIES, PAGE_BITS};
 use crate::processor::Level;
 
 const MAGIC: [u8; 8] = *b"hoistmap";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// Head: magic, version, first free address, then offset and length of each [`Section`].
 const HEAD_SIZE: usize = 16 + 8 * SECTIONS;
 const SECTIONS: usize = 5;
@@ -33,12 +33,17 @@ enum Section {
     Points,
 }
 
-const ELF_SIZE: u32 = 20;
+const ELF_SIZE: u32 = 24;
 /// Bit of an ELF file's flags.
 const READS_EXCEPTIONS: u32 = 1;
 const SEGMENT_SIZE: u32 = 16;
 const PAGE_SIZE: u32 = 8;
 const POINT_SIZE: u32 = 6;
+
+/// Bits of the number of a page in an overlay, which stand above the guest page's.
+const OVERLAY_BITS: u32 = 12;
+/// So many ELF files may share addresses with others.
+pub const MAX_OVERLAY: u32 = (1 << OVERLAY_BITS) - 1;
 
 /// How the image wants to be run (OCI image-spec, config.md, "config"). Strings are as the config has them.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
@@ -68,6 +73,8 @@ pub struct Elf {
     pub base: u32,
     /// Bytes from there to the end of its highest PT_LOAD segment, whole pages.
     pub span: u32,
+    /// Which of the files that share addresses it is, up to [`MAX_OVERLAY`]; 0 for all that share none. Two of them never run in one process.
+    pub overlay: u32,
     /// The executable segments, by address.
     pub segments: Vec<Segment>,
     /// Its code asks which floating-point exceptions there were (fetestexcept(3)): a process that maps it is run exactly.
@@ -91,8 +98,8 @@ pub struct Manifest {
     /// The first guest address after all homes and all ET_EXEC files, a multiple of 64 KiB.
     pub first_free: u32,
     pub elfs: Vec<Elf>,
-    /// Guest address → [`crate::boundary::code_map::entry`].
-    pub code: BTreeMap<u32, u32>,
+    /// Overlay and guest address → [`crate::boundary::code_map::entry`].
+    pub code: BTreeMap<(u32, u32), u32>,
 }
 
 /// What is wrong with the blob.
@@ -145,13 +152,13 @@ impl Manifest {
         Ok(blob)
     }
 
-    /// Records `[base, span, first segment, segments, flags]`, and `[start, len, offset, offset's high half]`.
+    /// Records `[base, span, first segment, segments, flags, overlay]`, and `[start, len, offset, offset's high half]`.
     fn encode_elfs(&self) -> Result<(Vec<u8>, Vec<u8>), Error> {
         let (mut elfs, mut segments) = (Vec::new(), Vec::new());
         for elf in &self.elfs {
             let first = number(segments.len() / SEGMENT_SIZE as usize)?;
             let flags = if elf.reads_exceptions { READS_EXCEPTIONS } else { 0 };
-            push(&mut elfs, &[elf.base, elf.span, first, number(elf.segments.len())?, flags]);
+            push(&mut elfs, &[elf.base, elf.span, first, number(elf.segments.len())?, flags, elf.overlay]);
             for segment in &elf.segments {
                 let offset = segment.file_offset;
                 push(&mut segments, &[segment.start, segment.len, offset as u32, (offset >> 32) as u32]);
@@ -164,8 +171,8 @@ impl Manifest {
     fn encode_code(&self) -> Result<(Vec<u8>, Vec<u8>), Error> {
         let (mut pages, mut points) = (Vec::new(), Vec::new());
         let mut last = None;
-        for (count, (&pc, &entry)) in self.code.iter().enumerate() {
-            let page = pc >> PAGE_BITS;
+        for (count, (&(overlay, pc), &entry)) in self.code.iter().enumerate() {
+            let page = page_number(overlay, pc >> PAGE_BITS);
             if last != Some(page) {
                 push(&mut pages, &[page, number(count)?]);
                 last = Some(page);
@@ -221,6 +228,11 @@ impl Config {
         }
         Ok(config)
     }
+}
+
+/// Names a page of an overlay.
+fn page_number(overlay: u32, page: u32) -> u32 {
+    overlay << (32 - OVERLAY_BITS) | page
 }
 
 fn number(count: usize) -> Result<u32, Error> {
@@ -329,36 +341,38 @@ impl<S: Source> Reader<S> {
     /// # Errors
     /// `Damaged`, also if there is none.
     pub fn elf(&self, index: u32) -> Result<Elf, Error> {
-        let [base, span, first, count, flags] = self.record(Section::Elfs, index, ELF_SIZE).ok_or(Error::Damaged("ELF files"))?;
+        let [base, span, first, count, flags, overlay] =
+            self.record(Section::Elfs, index, ELF_SIZE).ok_or(Error::Damaged("ELF files"))?;
         let mut segments = Vec::new();
         for number in first..first.saturating_add(count) {
             let record = self.record(Section::Segments, number, SEGMENT_SIZE);
             let [start, len, low, high] = record.ok_or(Error::Damaged("segments"))?;
             segments.push(Segment { start, len, file_offset: u64::from(high) << 32 | u64::from(low) });
         }
-        Ok(Elf { base, span, segments, reads_exceptions: flags & READS_EXCEPTIONS != 0 })
+        Ok(Elf { base, span, overlay, segments, reads_exceptions: flags & READS_EXCEPTIONS != 0 })
     }
 
-    /// Calls `each` with every pc of a code page and its entry, by address: `page` is `pc >> PAGE_BITS`. Of a page
+    /// Calls `each` with every pc of a code page of an overlay and its entry, by address: `page` is `pc >> PAGE_BITS`. Of a page
     /// without lifted code there are none.
     ///
     /// # Errors
     /// `Damaged`.
-    pub fn page(&self, page: u32, mut each: impl FnMut(u32, u32)) -> Result<(), Error> {
+    pub fn page(&self, overlay: u32, page: u32, mut each: impl FnMut(u32, u32)) -> Result<(), Error> {
         const DAMAGED: Error = Error::Damaged("code pages");
+        let wanted = page_number(overlay, page);
         let all = self.sections[Section::Pages as usize].len / PAGE_SIZE;
         let (mut low, mut high) = (0, all);
         while low < high {
             let middle = low + (high - low) / 2;
             let [number, _] = self.record(Section::Pages, middle, PAGE_SIZE).ok_or(DAMAGED)?;
-            if number < page {
+            if number < wanted {
                 low = middle + 1;
             } else {
                 high = middle;
             }
         }
         match self.record(Section::Pages, low, PAGE_SIZE) {
-            Some([number, first]) if number == page => {
+            Some([number, first]) if number == wanted => {
                 let points = self.sections[Section::Points as usize].len / POINT_SIZE;
                 let end = self.record(Section::Pages, low + 1, PAGE_SIZE).map_or(points, |[_, first]| first);
                 self.points(page, first, end, &mut each)
@@ -426,15 +440,16 @@ mod tests {
             },
             first_free: 0x80_0000,
             elfs: vec![
-                Elf { base: 0x40_0000, span: 0x5000, segments: vec![], reads_exceptions: true },
+                Elf { base: 0x40_0000, span: 0x5000, overlay: 0, segments: vec![], reads_exceptions: true },
                 Elf {
                     base: 0x50_0000,
                     span: 0x20_0000,
+                    overlay: 5,
                     segments: vec![Segment { start: 0x50_1000, len: 0x3000, file_offset: 1 << 33 }],
                     reads_exceptions: false,
                 },
             ],
-            code: [(0x50_1000, 7), (0x50_1fff, 8), (0x50_3000, 9)].into(),
+            code: [((0, 0x50_1000), 7), ((0, 0x50_1fff), 8), ((0, 0x50_3000), 9), ((5, 0x50_1000), 10)].into(),
         }
     }
 
@@ -449,16 +464,18 @@ mod tests {
         for (index, elf) in manifest.elfs.iter().enumerate() {
             assert_eq!(&reader.elf(index as u32).unwrap(), elf);
         }
-        let page = |page| {
+        let page = |overlay, page| {
             let mut points = vec![];
-            reader.page(page, |pc, entry| points.push((pc, entry))).unwrap();
+            reader.page(overlay, page, |pc, entry| points.push((pc, entry))).unwrap();
             points
         };
-        assert_eq!(page(0x501), [(0x50_1000, 7), (0x50_1fff, 8)]);
-        assert_eq!(page(0x503), [(0x50_3000, 9)]);
-        assert_eq!(page(0x502), []);
-        assert_eq!(page(0), []);
-        assert_eq!(page(0xf_ffff), []);
+        assert_eq!(page(0, 0x501), [(0x50_1000, 7), (0x50_1fff, 8)]);
+        assert_eq!(page(0, 0x503), [(0x50_3000, 9)]);
+        assert_eq!(page(5, 0x501), [(0x50_1000, 10)]);
+        assert_eq!(page(5, 0x503), []);
+        assert_eq!(page(0, 0x502), []);
+        assert_eq!(page(0, 0), []);
+        assert_eq!(page(MAX_OVERLAY, 0xf_ffff), []);
         assert_eq!(reader.elf(2), Err(Error::Damaged("ELF files")));
     }
 
@@ -478,7 +495,7 @@ mod tests {
                     let _ = reader.elf(index);
                 }
                 for page in 0x500..0x505 {
-                    let _ = reader.page(page, |_, _| ());
+                    let _ = reader.page(page % 6, page, |_, _| ());
                 }
             }
         }

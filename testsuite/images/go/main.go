@@ -89,11 +89,82 @@ func garbage() {
 	fmt.Println("kept:", len(kept), total)
 }
 
+// A thousand goroutines, in a ring and all at once, while garbage is collected under them.
+func goroutines() {
+	const count = 1000
+	first := make(chan []byte)
+	in := first
+	for n := 0; n < count; n++ {
+		out := make(chan []byte)
+		go func(in, out chan []byte, n int) {
+			for message := range in {
+				// A copy each time: what is passed on is garbage soon.
+				out <- append(append([]byte{}, message...), byte(n))
+			}
+			close(out)
+		}(in, out, n)
+		in = out
+	}
+	go func() {
+		for round := 0; round < 5; round++ {
+			first <- []byte{byte(round)}
+		}
+		close(first)
+	}()
+	for message := range in {
+		fmt.Printf("%d bytes %x\n", len(message), sha256.Sum256(message))
+	}
+	var group sync.WaitGroup
+	var lock sync.Mutex
+	trees, sum := map[int]*tree{}, 0
+	for n := 0; n < count; n++ {
+		group.Add(1)
+		go func(n int) {
+			defer group.Done()
+			grown := grow(n % 9)
+			if n%100 == 0 {
+				runtime.GC()
+			}
+			lock.Lock()
+			defer lock.Unlock()
+			trees[n%50], sum = grown, sum+grown.count()
+		}(n)
+	}
+	group.Wait()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	fmt.Println(len(trees), sum, stats.NumGC > 0)
+}
+
+type tree struct{ left, right *tree }
+
+func grow(depth int) *tree {
+	if depth == 0 {
+		return &tree{}
+	}
+	return &tree{grow(depth - 1), grow(depth - 1)}
+}
+
+func (t *tree) count() int {
+	if t == nil {
+		return 0
+	}
+	return 1 + t.left.count() + t.right.count()
+}
+
 func depth(n int) int {
 	if n == 0 {
 		return 0
 	}
 	return depth(n-1) + 1
+}
+
+// One line in, one line out: whoever asks and this program take turns.
+func echo() {
+	lines := bufio.NewScanner(os.Stdin)
+	for lines.Scan() {
+		fmt.Printf("%s, %d bytes\n", strings.ToLower(lines.Text()), len(lines.Text()))
+	}
 }
 
 func words() {
@@ -116,7 +187,7 @@ func words() {
 func main() {
 	tests := map[string]func(){
 		"hello": hello, "panics": panics, "channels": channels, "encoding": encoding, "numbers": numbers, "garbage": garbage,
-		"words": words, "depth": func() { fmt.Println("depth:", depth(1000000)) }, "exit": func() { os.Exit(42) },
+		"words": words, "echo": echo, "goroutines": goroutines, "depth": func() { fmt.Println("depth:", depth(1000000)) }, "exit": func() { os.Exit(42) },
 		"crash": func() { fmt.Println(1 / len(os.Args[2:])) },
 	}
 	for _, name := range os.Args[1:] {
