@@ -5,6 +5,7 @@ pub mod compile;
 pub mod convert;
 pub mod image;
 pub mod inspect;
+pub mod machine;
 pub mod push;
 pub mod run;
 pub mod topology;

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use hoist_vfs::Kind;
 use hoist_x86::manifest::{Config, Error as ManifestError};
 use hoist_x86::processor;
+use hoist_x86::run_options::OptionError;
 
 use crate::code_map;
 use crate::cred::{Credentials, User, UserError};
@@ -40,6 +41,10 @@ pub enum BootError {
     Root(Errno),
     #[error("{0}")]
     User(#[from] UserError),
+    #[error("{0}")]
+    Option(#[from] OptionError),
+    #[error("cannot mount a tmpfs at {path:?}: {}", .errno.message())]
+    Tmpfs { path: String, errno: Errno },
     #[error("working directory {path:?}: {}", .errno.message())]
     WorkingDirectory { path: String, errno: Errno },
     #[error("the image names no program and no arguments were given")]
@@ -77,6 +82,9 @@ pub fn boot(options: Options) -> Result<Kernel, BootError> {
     processor::set_level(config.cpu);
     let first_free = manifest.map_or(0, |manifest| manifest.first_free());
 
+    if options.signals {
+        wasi::stdio::expect_signals();
+    }
     let terminals = [0, 1, 2].map(wasi::stdio::is_terminal);
     let vfs = Rc::new(boot::boot(terminals, options.terminal).map_err(BootError::Root)?);
     let spec = options.user.as_deref().unwrap_or(&config.user);
@@ -84,11 +92,15 @@ pub fn boot(options: Options) -> Result<Kernel, BootError> {
     let files = boot::open_stdio(&vfs, terminals).map_err(BootError::Root)?;
     let mut fs = FsInfo::new(&vfs);
     let cwd = options.cwd.as_deref().unwrap_or(&config.working_dir);
-    fs.cwd = working_directory(&vfs, cwd)?;
-
     let hostname = [options.hostname.as_deref(), Some(&config.hostname)].into_iter().flatten().find(|name| !name.is_empty());
     let hostname = hostname.unwrap_or(DEFAULT_HOSTNAME).to_owned();
-    boot::name_machine(&vfs, &hostname).map_err(BootError::Root)?;
+    boot::name_machine(&vfs, &hostname, &options.hosts, &options.resolver).map_err(BootError::Root)?;
+    for (number, tmpfs) in options.tmpfs.iter().enumerate() {
+        let failed = |errno| BootError::Tmpfs { path: tmpfs.path.clone(), errno };
+        boot::mount_tmpfs(&vfs, number as u32, tmpfs).map_err(failed)?;
+    }
+    fs.cwd = working_directory(&vfs, cwd)?;
+    vfs.root().mount.read_only.set(options.read_only);
     let env = environment(&config, &options, &user, &hostname, terminals.contains(&true));
     let argv = command(&config, &options).ok_or(BootError::NoCommand)?;
 
@@ -117,6 +129,8 @@ pub fn boot(options: Options) -> Result<Kernel, BootError> {
         turn_ends: 0,
         rounds: 1 << 16,
         rounds_began: None,
+        memory: options.memory,
+        host_signals: options.signals,
         hostname: hostname.into_bytes(),
         domain_name: b"(none)".to_vec(),
         booted: now,

@@ -82,6 +82,18 @@ impl Credentials {
         self.fs.fsuid = self.uid.effective;
     }
 
+    /// setfsuid(2): what concerns files goes with root's ID and comes back with it.
+    pub fn set_fsuid(&mut self, uid: u32) {
+        /// CAP_FS_SET: CHOWN, DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER, FSETID, LINUX_IMMUTABLE, MKNOD, MAC_OVERRIDE.
+        const OF_FILES: u64 = 0x1f | 1 << 9 | 1 << 27 | 1 << 32;
+        let before = std::mem::replace(&mut self.fs.fsuid, uid);
+        match (before, uid) {
+            (0, 1..) => self.fs.caps &= !OF_FILES,
+            (1.., 0) => self.fs.caps |= self.permitted & OF_FILES,
+            _ => {}
+        }
+    }
+
     pub fn after_gids_changed(&mut self) {
         self.fs.fsgid = self.gid.effective;
     }

@@ -46,8 +46,11 @@ fn kernel<R>(f: impl FnOnce(&mut Kernel) -> R) -> R {
 pub fn run() -> u32 {
     report_panics();
     let options = Options::new(wasi::environment::arguments(), wasi::environment::variables());
-    COUNTS.with_borrow_mut(|counts| (counts.enabled, counts.trace) = (options.stats, options.trace_blocks));
-    let code = match boot::boot(options) {
+    let booted = options.map_err(boot::BootError::from).and_then(|options| {
+        COUNTS.with_borrow_mut(|counts| (counts.enabled, counts.trace) = (options.stats, options.trace_blocks));
+        boot::boot(options)
+    });
+    let code = match booted {
         Ok(kernel) => {
             KERNEL.set(Some(kernel));
             dispatch();

@@ -133,6 +133,10 @@ impl Kernel {
         let mm = match has(flag::VM) {
             true => self.process.mm.clone(),
             false => {
+                let data = self.process.mm.borrow().data();
+                if self.memory.is_some_and(|memory| self.data() + data > memory) {
+                    return Err(Errno::ENOMEM);
+                }
                 let mm = self.process.mm.borrow();
                 mm.rest(self.live_stack(&self.process.mm));
                 let copy = mm.fork();

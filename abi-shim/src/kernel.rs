@@ -17,6 +17,7 @@ use crate::fs::tty::TtyFile;
 use crate::fs::types::poll;
 use crate::fs::{Cred, FdTable, File, Vfs};
 use crate::ipc::Ipc;
+use crate::mm::AddressSpace;
 use crate::process::{End, Process};
 use crate::signal::{self, Info, Interrupted, number};
 use crate::syscall;
@@ -60,6 +61,10 @@ pub struct Kernel {
     pub ports: Ports,
     /// What processes share by number: sysvipc(7).
     pub ipc: Ipc,
+    /// Bytes that programs may have to write to, all together; `None`: as many as there is room for.
+    pub memory: Option<u64>,
+    /// The host sends signals to the first process.
+    pub host_signals: bool,
     /// uname(2), sethostname(2).
     pub hostname: Vec<u8>,
     /// setdomainname(2).
@@ -200,6 +205,17 @@ impl Kernel {
     pub fn is_signal_due(&self, task: &Task) -> bool {
         let shared = self.process(task.pid).map_or(0, |process| process.pending.set.0);
         (task.pending.set.0 | shared) & !task.blocked.0 != 0
+    }
+
+    /// Bytes that all processes have to write to.
+    pub fn data(&self) -> u64 {
+        let mut spaces: Vec<&Rc<RefCell<AddressSpace>>> = Vec::new();
+        for process in self.all_processes() {
+            if !spaces.iter().any(|known| Rc::ptr_eq(known, &process.mm)) {
+                spaces.push(&process.mm);
+            }
+        }
+        spaces.into_iter().map(|mm| mm.borrow().data()).sum()
     }
 
     /// Writes a line of the kernel's own to standard error.

@@ -31,6 +31,8 @@ const SLICE: Nanos = 10_000_000;
 /// How often the kernel comes by in a loop of lifted code, and the rounds that a task makes in that time, which it finds out.
 const VISIT: Nanos = SLICE / 2;
 const ROUNDS: Range<u64> = 1 << 8..1 << 20;
+/// How long the kernel sleeps at a time where nothing is expected.
+const LONG: Nanos = 3_600_000_000_000;
 /// Bytes of the syscall instruction.
 const SYSCALL: u32 = 2;
 
@@ -239,12 +241,18 @@ impl Kernel {
     /// Sleeps until any task may be able to go on.
     fn sleep(&mut self) {
         let waited_for = self.tasks().flat_map(|task| task.wait.events.iter().copied());
-        let events: Vec<Event> = waited_for.chain(self.terminal_event()).collect();
-        let deadline = self.tasks().filter_map(|task| task.wait.deadline).chain(self.next_timer).min();
+        let mut events: Vec<Event> = waited_for.chain(self.terminal_event()).collect();
+        let mut deadline = self.tasks().filter_map(|task| task.wait.deadline).chain(self.next_timer).min();
+        if events.is_empty() && deadline.is_none() && self.may_be_woken() {
+            deadline = Some(wasi::clock::monotonic() + LONG);
+        }
         if events.is_empty() && deadline.is_none() {
             self.say("hoist: deadlock: every task waits for something that only a task could do; the process is killed");
             self.end = Some(End::Signal(number::SIGKILL));
             return;
+        }
+        if self.host_signals {
+            events.push(Event::Signal);
         }
         let start = wasi::clock::monotonic();
         wasi::poll::wait(&events, deadline);

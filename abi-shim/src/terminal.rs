@@ -3,11 +3,13 @@
 use std::rc::Rc;
 
 use crate::errno::Errno;
+use crate::fs::notify::Inotify;
 use crate::fs::tty::{To, Tty};
 use crate::kernel::Kernel;
-use crate::signal::{self, Action, Info, number};
-use crate::task::For;
-use crate::wasi::Event;
+use crate::process::Process;
+use crate::signal::{self, Action, Info, SignalSet, number};
+use crate::task::{For, Task};
+use crate::wasi::{self, Event};
 
 /// System calls after which the kernel looks whether something was typed, since ^C may be among it.
 const LOOK_EVERY: u32 = 64;
@@ -51,10 +53,34 @@ impl Kernel {
         self.vfs.devices().console.as_ref().filter(|tty| tty.wants_pump())?.host_event()
     }
 
+    /// Takes the signals that the host has sent to the first process.
+    fn take_host_signals(&mut self) {
+        const FIRST: i32 = 1;
+        while let Some(signal) = wasi::stdio::signal() {
+            self.activity += 1;
+            self.signal_from_kernel(FIRST, signal);
+        }
+    }
+
+    /// Whether something may come from outside that no event of the host's announces, so that waiting for ever is no deadlock: a signal
+    /// that somebody waits for, or news of files, which programs wait for that have nothing else to do.
+    pub fn may_be_woken(&self) -> bool {
+        let listens = |task: &Task| match &task.wait.what {
+            For::Nothing | For::Signals(_) => self.host_signals,
+            For::Files(files) => files.iter().any(|(file, _)| file.as_object::<Inotify>().is_some()),
+            _ => false,
+        };
+        let handles = |process: &Process| process.actions.with_handler(None) != SignalSet::EMPTY;
+        self.tasks().any(listens) || self.host_signals && self.process(1).is_some_and(handles)
+    }
+
     /// Takes what was typed at the host's terminal.
     pub fn look_at_terminal(&mut self) {
-        let Some(tty) = self.vfs.devices().console.clone().filter(|tty| tty.wants_pump()) else { return };
         self.looked_at_terminal = 0;
+        if self.host_signals {
+            self.take_host_signals();
+        }
+        let Some(tty) = self.vfs.devices().console.clone().filter(|tty| tty.wants_pump()) else { return };
         if tty.pump() {
             self.activity += 1;
             self.send_posted();

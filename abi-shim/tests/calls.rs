@@ -59,6 +59,7 @@ programs!(
     names,
     notify,
     open,
+    permissions,
     processes,
     queues,
     signals,

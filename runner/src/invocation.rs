@@ -9,6 +9,8 @@ use wasmtime_wasi::{FsPerms, WasiCtx};
 
 use crate::RunError;
 #[cfg(unix)]
+use crate::signals::Proxy;
+#[cfg(unix)]
 use crate::terminal::Terminal;
 
 /// What a run is given. Nothing but what stands here reaches the guest.
@@ -24,6 +26,13 @@ pub struct Invocation {
     pub tty: bool,
 }
 
+/// How signals, and the window's size, come to the guest.
+#[cfg(unix)]
+pub(crate) enum Side {
+    Terminal(Terminal),
+    Signals(Proxy),
+}
+
 /// A directory of the host that the guest sees.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
@@ -34,16 +43,17 @@ pub struct Mount {
 }
 
 impl Invocation {
-    /// The terminal that the guest gets, if it is to have one.
+    /// What comes in beside bytes: with the terminal, if the guest is to have it.
     #[cfg(unix)]
-    pub(crate) fn terminal(&self) -> Result<Option<Terminal>, RunError> {
-        match self.interactive && self.tty {
-            true => Terminal::take().map_err(RunError::Terminal),
-            false => Ok(None),
+    pub(crate) fn side(&self) -> Result<Side, RunError> {
+        let terminal = if self.interactive && self.tty { Terminal::take().map_err(RunError::Terminal)? } else { None };
+        match terminal {
+            Some(terminal) => Ok(Side::Terminal(terminal)),
+            None => Proxy::catch(self.interactive).map(Side::Signals).map_err(RunError::Signals),
         }
     }
 
-    pub(crate) fn context(&self, #[cfg(unix)] terminal: Option<&Terminal>) -> Result<WasiCtx, RunError> {
+    pub(crate) fn context(&self, #[cfg(unix)] side: Option<&Side>) -> Result<WasiCtx, RunError> {
         let mut wasi = WasiCtx::builder();
         wasi.args(&self.args).envs(&self.env);
         // One guest has the thread to itself.
@@ -59,8 +69,10 @@ impl Invocation {
             false => wasi.stdout(Pipe(std::io::stdout())).stderr(Pipe(std::io::stderr())),
         };
         #[cfg(unix)]
-        if let Some(terminal) = terminal {
-            wasi.stdin(terminal.input()).env(environment::TERMINAL, terminal.size());
+        match side {
+            Some(Side::Terminal(terminal)) => _ = wasi.stdin(terminal.input()).env(environment::TERMINAL, terminal.size()),
+            Some(Side::Signals(proxy)) => _ = wasi.stdin(proxy.input()).env(environment::SIGNALS, "1"),
+            None => {}
         }
         for mount in &self.mounts {
             let permissions = if mount.read_only { FsPerms::ReadOnly } else { FsPerms::ReadWrite };

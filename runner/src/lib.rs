@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`cache`] | compiled code by content |
 //! | [`invocation`] | what a run is given: arguments, environment, directories, standard streams |
+//! | [`signals`] | signals of this process that are the guest's |
 //! | [`terminal`] | the host's terminal while a guest has it |
 //! | [`trap`] | what a trap means to a user |
 //!
@@ -19,6 +20,8 @@ use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxView, WasiView};
 pub mod cache;
 pub mod invocation;
 #[cfg(unix)]
+pub mod signals;
+#[cfg(unix)]
 pub mod terminal;
 pub mod trap;
 
@@ -33,6 +36,8 @@ pub enum RunError {
     Cache(#[from] CacheError),
     #[error("cannot mount {host}: {source}")]
     Mount { host: String, source: wasmtime::Error },
+    #[error("signals cannot be caught: {0}")]
+    Signals(std::io::Error),
     #[error("the terminal: {0}")]
     Terminal(std::io::Error),
     #[error("the WebAssembly engine does not start: {0:#}")]
@@ -94,16 +99,19 @@ impl Runner {
     /// Runs a component; returns its exit status as a shell's `$?` has it.
     ///
     /// # Errors
-    /// `Mount`, `Terminal`, `Instantiate`, `Trap`.
+    /// `Mount`, `Signals`, `Terminal`, `Instantiate`, `Trap`.
     pub fn run(&self, component: &Component, invocation: &Invocation) -> Result<u8, RunError> {
         let mut linker = Linker::new(&self.engine);
         wasmtime_wasi::p2::add_to_linker_sync(&mut linker).map_err(RunError::Instantiate)?;
-        // Other components' line editing is the host's.
+        // Other components' line editing and signals are the host's.
         #[cfg(unix)]
-        let terminal = if component.get_export_index(None, STATUS).is_some() { invocation.terminal()? } else { None };
+        let side = match component.get_export_index(None, STATUS) {
+            Some(_) => Some(invocation.side()?),
+            None => None,
+        };
         let wasi = invocation.context(
             #[cfg(unix)]
-            terminal.as_ref(),
+            side.as_ref(),
         )?;
         let host = Host { wasi, table: ResourceTable::new() };
         let mut store = Store::new(&self.engine, host);

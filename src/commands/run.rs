@@ -11,6 +11,7 @@ use hoist_x86::boundary::environment;
 use sha2::{Digest, Sha256};
 
 use super::image::ImageOptions;
+use super::machine::Machine;
 use super::{Failure, cache_dir};
 use crate::application::Plan;
 use crate::pipeline::{self, Conversion};
@@ -44,6 +45,9 @@ pub struct Run {
     /// The guest's host name
     #[arg(long, value_name = "NAME")]
     hostname: Option<String>,
+
+    #[command(flatten)]
+    machine: Machine,
 
     /// Show a directory of the host in the guest
     #[arg(short, long, value_name = "HOST:GUEST[:ro]")]
@@ -156,6 +160,7 @@ impl Run {
         let traces: Vec<&str> = self.trace.iter().map(|trace| trace.name()).collect();
         set(environment::TRACE, Some(traces.join(",")).as_deref().filter(|traces| !traces.is_empty()));
         set(environment::STATS, self.stats.then_some("1"));
+        env.extend(self.machine.variables()?);
         let name = Path::new(self.image()).file_name().map_or(self.image().into(), |name| name.to_string_lossy());
         Ok(Invocation {
             args: std::iter::once(name.into_owned()).chain(self.args().iter().cloned()).collect(),

@@ -58,6 +58,86 @@ fn options_mean_what_docker_means() -> Result<()> {
 }
 
 #[test]
+fn the_machine_is_what_docker_would_make_it() -> Result<()> {
+    let subject = Subject::new()?;
+    let sh = |options: &[&str], script: &str, stdout| subject.check(options, &["busybox", "sh", "-c", script], 0, stdout, "");
+    sh(&["--add-host", "db:10.0.0.5", "--add-host", "six=[::1]"], "tail -n 2 /etc/hosts", "10.0.0.5\tdb\n::1\tsix\n")?;
+    sh(&["--dns", "9.9.9.9", "--dns", "1.1.1.1"], "cat /etc/resolv.conf", "nameserver 9.9.9.9\nnameserver 1.1.1.1\n")?;
+    let refused = "touch /x /etc/x 2>&1 | sed 's/.*: //'; mkdir /dev/shm/d && echo made";
+    sh(&["--read-only"], refused, "Read-only file system\nRead-only file system\nmade\n")?;
+    let tmpfs = "grep ' /new/dir ' /proc/mounts; stat -c '%a %u' /new/dir; echo x > /new/dir/f && cat /new/dir/f";
+    let shown = "tmpfs /new/dir tmpfs rw,nosuid,nodev,noexec,relatime,size=1024k,mode=750 0 0\n750 7\nx\n";
+    sh(&["--read-only", "--tmpfs", "/new/dir:size=1m,mode=750,uid=7"], tmpfs, shown)?;
+    let full = "dd if=/dev/zero of=/run/f bs=64k count=32 2>&1 | grep -c 'No space'; stat -c %s /run/f";
+    sh(&["--tmpfs", "/run:size=1m"], full, "1\n1048576\n")?;
+    let memory = "sed -n 's/^MemTotal: *//p' /proc/meminfo; busybox dd if=/dev/zero of=/dev/null bs=64M count=1 2>&1 | sed 's/.*: //'; echo still here";
+    sh(&["-m", "32m"], memory, "32768 kB\nout of memory\nstill here\n")?;
+    for options in [["--tmpfs", "x"], ["--tmpfs", "/x:what"], ["--add-host", "x"], ["--dns", "x"], ["-m", "1"], ["-m", "1x"]] {
+        let output = subject.run(&options, &["busybox", "true"])?;
+        ensure!(output.status.code() == Some(125), "{options:?}: {output:?}");
+    }
+    Ok(())
+}
+
+/// The guest says that it is ready, gets a signal, and must end with a status and this on standard output.
+fn signalled(subject: &Subject, options: &[&str], script: &str, signal: i32, status: i32, stdout: &str) -> Result<()> {
+    use std::io::{BufRead, BufReader, Read};
+    use std::process::Stdio;
+    let component = subject.component.with_extension("cwasm");
+    let mut command = subject.hoist.command();
+    command.arg("run").args(options).arg(component).args(["busybox", "sh", "-c", script]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    let mut output = BufReader::new(child.stdout.take().expect("it is piped"));
+    let mut line = String::new();
+    output.read_line(&mut line)?;
+    ensure!(line == "ready\n", "{script}: {line:?}");
+    // SAFETY: it takes numbers.
+    unsafe { libc::kill(child.id() as i32, signal) };
+    // Standard input stays open: what wakes the guest is the signal.
+    let input = child.stdin.take();
+    let mut rest = String::new();
+    output.read_to_string(&mut rest)?;
+    let ended = child.wait()?;
+    drop(input);
+    ensure!(ended.code() == Some(status) && rest == stdout, "{options:?} {script}: {ended} {rest:?}");
+    Ok(())
+}
+
+#[test]
+fn signals_are_the_guest_s() -> Result<()> {
+    let subject = Subject::new()?;
+    let handles = "trap 'echo got it; exit 7' TERM; echo ready; while :; do sleep 1000 & wait $!; done";
+    signalled(&subject, &[], handles, libc::SIGTERM, 7, "got it\n")?;
+    signalled(&subject, &["-i"], handles, libc::SIGTERM, 7, "got it\n")?;
+    signalled(&subject, &[], "echo ready; exec sleep 1000", libc::SIGTERM, 128 + libc::SIGTERM, "")?;
+    signalled(&subject, &[], "echo ready; exec sleep 1000", libc::SIGINT, 128 + libc::SIGINT, "")?;
+    // Whoever reads, computes, or waits for nothing at all is told too.
+    let reads = "trap 'echo told; exit 3' USR1; echo ready; read -r line; echo \"read $line\"";
+    signalled(&subject, &["-i"], reads, libc::SIGUSR1, 3, "told\n")?;
+    let computes = "trap 'echo told; exit 4' HUP; echo ready; while :; do :; done";
+    signalled(&subject, &[], computes, libc::SIGHUP, 4, "told\n")
+}
+
+#[test]
+fn what_is_piped_in_arrives() -> Result<()> {
+    use std::io::Write;
+    let subject = Subject::new()?;
+    let component = subject.component.with_extension("cwasm");
+    // The shell reads byte by byte, so that the rest is there for the next.
+    let script = "read -r first; echo \"$first\"; wc -c";
+    let mut command = subject.hoist.command();
+    command.args(["run", "-i"]).arg(component).args(["busybox", "sh", "-c", script]);
+    let mut child = command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn()?;
+    let mut input = child.stdin.take().expect("it is piped");
+    input.write_all(b"one line\nabc")?;
+    input.write_all(&vec![b'x'; 300_000])?;
+    drop(input);
+    let output = child.wait_with_output()?;
+    ensure!(text(&output.stdout) == "one line\n300003\n", "{output:?}");
+    Ok(())
+}
+
+#[test]
 fn exit_statuses_are_docker_s() -> Result<()> {
     let subject = Subject::new()?;
     let sh = |script: &'static str| ["busybox", "sh", "-c", script];

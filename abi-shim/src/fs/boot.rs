@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use hoist_vfs::{Device, Kind, Rom};
+use hoist_x86::run_options::Tmpfs;
 
 use super::console::{ConsoleFile, Stdio};
 use super::device::{self, Devices};
@@ -44,7 +45,7 @@ pub fn boot(terminals: [bool; 3], size: Option<[u16; 2]>) -> Result<Vfs> {
         fs_type: "overlay",
         source: b"overlay".to_vec(),
         read_only: false,
-        options: "relatime",
+        options: "relatime".into(),
         root: MemFs::over_rom(rom, dev(40), clock.clone())?,
     };
     let devices = devices(terminals, size, clock.clone());
@@ -111,7 +112,7 @@ fn new(kind: Kind, mode: u32) -> NewInode {
 fn mount_proc(vfs: &Vfs) -> Result<()> {
     let at = directory(vfs, b"/proc")?;
     let root = procfs::root(vfs.processes().clone(), vfs.clock().clone(), vfs.root());
-    let options = "nosuid,nodev,noexec,relatime";
+    let options = "nosuid,nodev,noexec,relatime".into();
     vfs.mount(at, NewMount { fs_type: "proc", source: b"proc".to_vec(), read_only: false, options, root });
     Ok(())
 }
@@ -119,7 +120,7 @@ fn mount_proc(vfs: &Vfs) -> Result<()> {
 fn mount_sys(vfs: &Vfs) -> Result<()> {
     let at = directory(vfs, b"/sys")?;
     let root = sysfs::root(dev(45), vfs.clock().clone())?;
-    let options = "nosuid,nodev,noexec,relatime";
+    let options = "nosuid,nodev,noexec,relatime".into();
     vfs.mount(at, NewMount { fs_type: "sysfs", source: b"sysfs".to_vec(), read_only: true, options, root });
     Ok(())
 }
@@ -141,7 +142,7 @@ fn mount_granted(vfs: &Vfs) -> Result<()> {
         let at = self::directory(vfs, &path)?;
         let read_only = !directory.is_writable();
         let root = host::root(directory, dev(FIRST_GRANTED + number as u32), vfs.processes().clone());
-        vfs.mount(at, NewMount { fs_type: "fuse", source: path, read_only, options: "relatime", root });
+        vfs.mount(at, NewMount { fs_type: "fuse", source: path, read_only, options: "relatime".into(), root });
     }
     Ok(())
 }
@@ -162,13 +163,49 @@ fn put_file(vfs: &Vfs, path: &[u8], content: &str) -> Result<()> {
     file.write(&mut content.as_bytes()).map(drop)
 }
 
-/// `/etc/hostname`, `/etc/hosts`, `/etc/resolv.conf` as docker writes them, where the image has none.
+/// `/etc/hostname`, `/etc/hosts`, `/etc/resolv.conf` as docker writes them, where the image has none; `hosts`: lines that come after, `resolver`:
+/// lines in the place of what there is.
 ///
 /// # Errors
 /// `ENOTDIR` if `/etc` is something else.
-pub fn name_machine(vfs: &Vfs, hostname: &str) -> Result<()> {
+pub fn name_machine(vfs: &Vfs, hostname: &str, hosts: &str, resolver: &str) -> Result<()> {
     directory(vfs, b"/etc")?;
-    keeping_times(vfs, b"/etc", || put_names(vfs, hostname))
+    keeping_times(vfs, b"/etc", || {
+        put_names(vfs, hostname)?;
+        let write = |path: &[u8], flags, content: &str| {
+            let cred = Cred::root();
+            let file = vfs.open(&walker(vfs, &cred), path, OpenFlags(OpenFlags::WRONLY | flags), 0)?;
+            file.write(&mut content.as_bytes()).map(drop)
+        };
+        if !hosts.is_empty() {
+            write(b"/etc/hosts", OpenFlags::APPEND, hosts)?;
+        }
+        if !resolver.is_empty() {
+            write(b"/etc/resolv.conf", OpenFlags::TRUNC, resolver)?;
+        }
+        Ok(())
+    })
+}
+
+/// The device of the first tmpfs that the run asks for.
+const FIRST_TMPFS: u32 = 1000;
+
+/// Mounts an empty filesystem where the run asks for one; the directory is made if it is not there.
+///
+/// # Errors
+/// `ENOTDIR` if something else is in the way.
+pub fn mount_tmpfs(vfs: &Vfs, number: u32, tmpfs: &Tmpfs) -> Result<()> {
+    let mut path = String::new();
+    for name in tmpfs.path.split('/').filter(|name| !name.is_empty()) {
+        path = format!("{path}/{name}");
+        directory(vfs, path.as_bytes())?;
+    }
+    let at = directory(vfs, path.as_bytes())?;
+    let root = MemFs::bounded(tmpfs.mode, dev(FIRST_TMPFS + number), vfs.clock().clone(), tmpfs.size);
+    root.set_attr(&SetAttr { uid: Some(tmpfs.uid), gid: Some(tmpfs.gid), ..SetAttr::default() })?;
+    let (source, options) = (b"tmpfs".to_vec(), tmpfs.shown.clone().into());
+    vfs.mount(at, NewMount { fs_type: "tmpfs", source, read_only: tmpfs.read_only, options, root });
+    Ok(())
 }
 
 fn put_names(vfs: &Vfs, hostname: &str) -> Result<()> {
@@ -184,8 +221,8 @@ fn mount_dev(vfs: &Vfs) -> Result<()> {
     const OPTIONS: &str = "nosuid";
     let at = directory(vfs, b"/dev")?;
     let tmpfs = |mode, minor| MemFs::empty(mode, dev(minor), magic::TMPFS, vfs.clock().clone());
-    let mount = |at, fs_type, source: &[u8], options, root| {
-        vfs.mount(at, NewMount { fs_type, source: source.to_vec(), read_only: false, options, root })
+    let mount = |at, fs_type, source: &[u8], options: &'static str, root| {
+        vfs.mount(at, NewMount { fs_type, source: source.to_vec(), read_only: false, options: options.into(), root })
     };
     mount(at, "tmpfs", b"tmpfs", OPTIONS, tmpfs(0o755, 41));
     let cred = Cred::root();

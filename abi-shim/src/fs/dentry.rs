@@ -3,6 +3,7 @@
 //! As in Linux, an entry is an object of its own between a name and an inode: it knows its parent, moves with rename(2)
 //! and remembers that it was removed, so that getcwd(2) and `/proc/self/fd` tell the truth about files that are open.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
@@ -178,9 +179,9 @@ pub struct Mount {
     pub fs_type: &'static str,
     /// The first column of `/proc/mounts`.
     pub source: Vec<u8>,
-    pub read_only: bool,
+    pub read_only: Cell<bool>,
     /// As `/proc/mounts` shows them after `rw` or `ro`.
-    pub options: &'static str,
+    pub options: Cow<'static, str>,
     pub root: Rc<Dentry>,
     /// Where it is mounted; `None` for `/` and for what has no place in the tree (pipes).
     pub at: Option<Location>,

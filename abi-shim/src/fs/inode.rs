@@ -89,12 +89,17 @@ pub trait Inode: Any {
         Err(EROFS)
     }
 
-    /// Makes a regular file without a name: O_TMPFILE.
+    /// Makes a regular file without a name: O_TMPFILE. `linkable`: it may get one.
     ///
     /// # Errors
     /// `EOPNOTSUPP`.
-    fn create_unnamed(&self, _new: &NewInode) -> Result<InodeRef> {
+    fn create_unnamed(&self, _new: &NewInode, _linkable: bool) -> Result<InodeRef> {
         Err(EOPNOTSUPP)
+    }
+
+    /// Whether link(2) may give it a name although it has none.
+    fn may_be_named(&self) -> bool {
+        false
     }
 
     /// Gives an inode of the same filesystem another name, one that is free.

@@ -3,6 +3,7 @@
 //! Every operation takes a [`Walker`], which says who asks, from which root and directory. The order of checks is Linux's
 //! (fs/namei.c), because it decides which of several errors a program sees.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
@@ -40,7 +41,7 @@ pub struct NewMount {
     pub fs_type: &'static str,
     pub source: Vec<u8>,
     pub read_only: bool,
-    pub options: &'static str,
+    pub options: Cow<'static, str>,
     pub root: InodeRef,
 }
 
@@ -58,8 +59,8 @@ impl Vfs {
             id: FIRST_MOUNT - 1,
             fs_type: "anon_inodefs",
             source: b"none".to_vec(),
-            read_only: false,
-            options: "",
+            read_only: Cell::new(false),
+            options: Cow::default(),
             root: Dentry::root(nothing, b""),
             at: None,
         });
@@ -90,6 +91,7 @@ impl Vfs {
         let id = self.next_mount.get();
         self.next_mount.set(id + 1);
         let NewMount { fs_type, source, read_only, options, root } = new;
+        let read_only = Cell::new(read_only);
         let mount = Rc::new(Mount { id, fs_type, source, read_only, options, root: Dentry::root(root, b""), at });
         mount.cover();
         self.mounts.borrow_mut().push(mount.clone());
@@ -237,7 +239,7 @@ impl Vfs {
         }
         may_change(walker.cred, &dir)?;
         let new = self.owned(walker.cred, &dir, NewInode { kind: Kind::Regular, mode, ..blank() })?;
-        let inode = dir.inode().create_unnamed(&new)?;
+        let inode = dir.inode().create_unnamed(&new, !flags.has(OpenFlags::EXCL))?;
         let ino = inode.stat()?.ino;
         let dentry = dir.dentry.attach(format!("#{ino}").as_bytes(), inode);
         dir.dentry.detach(&dentry.name());
@@ -310,6 +312,13 @@ impl Vfs {
         }
         may_change(walker.cred, &dir)?;
         if old.inode().kind() == Kind::Directory {
+            return Err(EPERM);
+        }
+        let stat = old.inode().stat()?;
+        if stat.nlink == 0 && !old.inode().may_be_named() {
+            return Err(ENOENT);
+        }
+        if !is_safe_to_link(walker.cred, &stat) {
             return Err(EPERM);
         }
         dir.inode().link(&name, old.inode())?;
@@ -454,6 +463,13 @@ fn blank() -> NewInode {
     NewInode { kind: Kind::Regular, mode: 0, uid: 0, gid: 0, rdev: Device::default(), target: Vec::new() }
 }
 
+/// Whether somebody may give a file another name: fs.protected_hardlinks of proc_sys_fs(5), which distributions set.
+fn is_safe_to_link(cred: &Cred, stat: &Stat) -> bool {
+    let sets_ids = stat.mode & 0o4000 != 0 || stat.mode & 0o2010 == 0o2010;
+    let plain = stat.kind == Kind::Regular && !sets_ids && cred.permission(stat, MAY_READ | MAY_WRITE).is_ok();
+    plain || cred.owner(stat).is_ok()
+}
+
 /// The name that a parent leaves over.
 fn named(parent: Parent) -> Result<(Location, Vec<u8>)> {
     match parent.last {
@@ -465,7 +481,7 @@ fn named(parent: Parent) -> Result<(Location, Vec<u8>)> {
 /// # Errors
 /// `EROFS`.
 pub fn check_writable_mount(at: &Location) -> Result<()> {
-    match at.mount.read_only {
+    match at.mount.read_only.get() {
         true => Err(EROFS),
         false => Ok(()),
     }

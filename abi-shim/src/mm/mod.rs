@@ -149,6 +149,12 @@ impl AddressSpace {
         self.areas.iter().filter(|(_, area)| own(area)).map(|(start, area)| area.end - start).sum()
     }
 
+    /// Bytes of private maps from `start` to `end` that become data once they can be written to.
+    pub fn not_writable(&self, start: u64, end: u64) -> u64 {
+        let private = self.areas.range(..end).filter(|(_, area)| !area.shared && !area.prot.has(Prot::WRITE) && area.end > start);
+        private.map(|(&from, area)| area.end.min(end) - from.max(start)).sum()
+    }
+
     // ---- mmap(2) and its relatives
 
     /// mmap(2) of nothing: zeros.

@@ -27,6 +27,23 @@ fn set_attr(location: &Location, change: SetAttr) -> Result<()> {
     Ok(())
 }
 
+/// A file's content changes: who is not privileged leaves it without set-user-ID and set-group-ID bits (`file_remove_privs` of Linux).
+///
+/// # Errors
+/// Of the host.
+pub fn remove_privileges(k: &Kernel, location: &Location) -> Result<()> {
+    let cred = &k.process.cred.fs;
+    if cred.capable(cap::FSETID) || location.inode().kind() != Kind::Regular {
+        return Ok(());
+    }
+    let stat = location.inode().stat()?;
+    let mut mode = stat.mode & !SETUID;
+    if mode & 0o010 != 0 || !cred.in_group(stat.gid) {
+        mode &= !SETGID;
+    }
+    if mode == stat.mode { Ok(()) } else { set_attr(location, SetAttr { mode: Some(mode), ..SetAttr::default() }) }
+}
+
 // ---- Mode
 
 fn chmod(location: &Location, cred: &Cred, mode: u64) -> Result<()> {
@@ -219,6 +236,7 @@ pub fn sys_truncate(k: &mut Kernel, [path, length, ..]: [u64; 6]) -> SysResult {
     cred.permission(&location.inode().stat()?, MAY_WRITE)?;
     check_writable_mount(&location)?;
     check_new_size(k, location.inode().stat()?.size, length)?;
+    remove_privileges(k, &location)?;
     location.inode().truncate(length)?;
     notify::entry(&location.dentry, mask::MODIFY);
     Ok(0)
@@ -230,6 +248,7 @@ pub fn sys_ftruncate(k: &mut Kernel, [fd, length, ..]: [u64; 6]) -> SysResult {
     let file = file(k, fd)?;
     if file.any_object().is_none() && file.inode().kind() == Kind::Regular && file.flags().writable() {
         check_new_size(k, file.inode().stat()?.size, length)?;
+        remove_privileges(k, &file.location)?;
     }
     done(file.truncate(length))
 }

@@ -31,6 +31,9 @@ fn check_limits(k: &Kernel, more: u64, data: bool) -> Result<(), Errno> {
     let limit = |resource: usize| k.process.limits.0[resource].soft;
     let mm = k.process.mm.borrow();
     let exceeds = |used: u64, limit: u64| limit != limits::INFINITY && used.saturating_add(page_up(more)) > limit;
+    if data && k.memory.is_some_and(|memory| exceeds(k.data(), memory)) {
+        return Err(Errno::ENOMEM);
+    }
     match exceeds(mm.total(), limit(limits::AS)) || data && exceeds(mm.data(), limit(limits::DATA)) {
         true => Err(Errno::ENOMEM),
         false => Ok(()),
@@ -82,6 +85,10 @@ pub fn sys_mmap(k: &mut Kernel, [addr, len, prot, flags, fd, offset]: [u64; 6]) 
 pub fn sys_mprotect(k: &mut Kernel, [addr, len, prot, ..]: [u64; 6]) -> SysResult {
     if prot & !(PROT | PROT_IGNORED) != 0 {
         return Err(Errno::EINVAL);
+    }
+    if k.memory.is_some() && Prot(prot as u32).has(Prot::WRITE) {
+        let new = k.process.mm.borrow().not_writable(addr, addr.saturating_add(page_up(len)));
+        check_limits(k, new, true)?;
     }
     k.process.mm.borrow_mut().protect(addr, len, Prot((prot & PROT) as u32)).map(|()| 0)
 }

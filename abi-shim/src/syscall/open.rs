@@ -109,7 +109,7 @@ pub fn sys_memfd_create(k: &mut Kernel, [name, flags, ..]: [u64; 6]) -> SysResul
     let dir = MemFs::empty(0o777, Device { major: 0, minor: 1 }, magic::TMPFS, vfs.clock().clone());
     let (cred, rdev) = (k.cred(), Device::default());
     let new = NewInode { kind: Kind::Regular, mode: 0o777, uid: cred.fsuid, gid: cred.fsgid, rdev, target: Vec::new() };
-    let inode = dir.create_unnamed(&new)?;
+    let inode = dir.create_unnamed(&new, false)?;
     if let (Some(seals), true) = (inode.seals(), flags & MFD_ALLOW_SEALING != 0) {
         seals.set(0);
     }

@@ -63,6 +63,7 @@ fn system(k: &Kernel, path: &str) -> Vec<u8> {
         "sys/fs/inotify/max_queued_events" => line(&notify::MAX_QUEUED_EVENTS.to_string()),
         "sys/fs/inotify/max_user_instances" => line(&notify::MAX_USER_INSTANCES.to_string()),
         "sys/fs/inotify/max_user_watches" => line(&notify::MAX_USER_WATCHES.to_string()),
+        "sys/fs/protected_hardlinks" => line("1"),
         "sys/fs/nr_open" => line(&crate::fs::fd_table::NR_OPEN.to_string()),
         "sys/fs/pipe-max-size" => line(&crate::fs::pipe::PIPE_MAX_SIZE.to_string()),
         "sys/kernel/cap_last_cap" => line(&LAST_CAP.to_string()),
@@ -135,8 +136,10 @@ power management:
 }
 
 fn meminfo(k: &Kernel) -> Vec<u8> {
-    let total = TASK_SIZE / 1024;
-    let free = total - (k.process.mm.borrow().total().min(TASK_SIZE) / 1024);
+    let bytes = k.memory.unwrap_or(TASK_SIZE);
+    let total = bytes / 1024;
+    let used = if k.memory.is_some() { k.data() } else { k.process.mm.borrow().total() };
+    let free = total - used.min(bytes) / 1024;
     let mut text = String::new();
     let rows = [
         ("MemTotal", total),

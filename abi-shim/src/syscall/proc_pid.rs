@@ -267,7 +267,7 @@ fn mounts(k: &Kernel) -> Vec<u8> {
     let mut text = String::new();
     for mount in k.vfs().mounts() {
         let at = crate::fs::Location::root_of(&mount).path(&root).bytes;
-        let access = if mount.read_only { "ro" } else { "rw" };
+        let access = if mount.read_only.get() { "ro" } else { "rw" };
         let (source, at) = (escaped(&mount.source), escaped(&at));
         let _ = writeln!(text, "{source} {at} {} {access},{} 0 0", mount.fs_type, mount.options);
     }
@@ -279,7 +279,7 @@ fn mountinfo(k: &Kernel) -> Vec<u8> {
     let mut text = String::new();
     for mount in k.vfs().mounts() {
         let at = crate::fs::Location::root_of(&mount).path(&root).bytes;
-        let access = if mount.read_only { "ro" } else { "rw" };
+        let access = if mount.read_only.get() { "ro" } else { "rw" };
         let above = mount.at.as_ref().map_or(1, |at| at.mount.id);
         let dev = mount.root.inode().stat().map(|stat| (stat.dev.major, stat.dev.minor)).unwrap_or_default();
         let (source, at) = (escaped(&mount.source), escaped(&at));

@@ -229,7 +229,7 @@ pub fn sys_setfsuid(k: &mut Kernel, [uid, ..]: [u64; 6]) -> SysResult {
     let (ids, privileged) = may_set_uids(k);
     let before = k.process.cred.fs.fsuid;
     if uid as u32 != u32::MAX && (privileged || ids.contains(uid as u32) || uid as u32 == before) {
-        k.process.cred.fs.fsuid = uid as u32;
+        k.process.cred.set_fsuid(uid as u32);
     }
     Ok(before.into())
 }

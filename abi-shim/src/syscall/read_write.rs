@@ -17,6 +17,7 @@ use crate::user;
 
 use hoist_vfs::Kind;
 
+use super::attr::remove_privileges;
 use super::path::{count, file, offset, or_wait};
 use super::proc::refresh_text;
 use super::signalfd::read_signals;
@@ -102,6 +103,9 @@ fn write(k: &mut Kernel, file: &Rc<File>, pieces: &[Piece], at: Option<u64>) -> 
     feed.skip(done);
     let left = feed.remaining();
     feed.cut(within_size_limit(k, file, at, left)?);
+    if left > 0 && file.any_object().is_none() && file.flags().writable() {
+        remove_privileges(k, &file.location)?;
+    }
     let result = match at {
         None => file.write(&mut feed),
         Some(at) => file.pwrite(at, &mut feed),

@@ -76,7 +76,7 @@ pub fn sys_shmget(k: &mut Kernel, [key, size, flags, ..]: [u64; 6]) -> SysResult
         }
         let dir = MemFs::empty(0o777, Device { major: 0, minor: 1 }, magic::TMPFS, clock);
         let new = NewInode { kind: Kind::Regular, mode: 0o600, uid: 0, gid: 0, rdev: Device::default(), target: Vec::new() };
-        let inode = dir.create_unnamed(&new)?;
+        let inode = dir.create_unnamed(&new, false)?;
         inode.truncate(page_up(size))?;
         Ok(Segment { inode, size, atime: 0, dtime: 0, creator: pid, last: 0, removed: false })
     };

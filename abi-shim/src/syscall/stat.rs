@@ -62,8 +62,9 @@ pub fn sys_newfstatat(k: &mut Kernel, [dirfd, pathname, statbuf, flags, ..]: [u6
     write_stat(&location, statbuf)
 }
 
-/// STATX_BASIC_STATS, STATX_BTIME, STATX_MNT_ID.
-const STATX_GIVEN: u32 = 0x7ff | 0x800 | 0x1000;
+/// STATX_BASIC_STATS and STATX_MNT_ID, and what is only told to those who ask: STATX_BTIME.
+const STATX_GIVEN: u32 = 0x7ff | 0x1000;
+const STATX_BTIME: u32 = 0x800;
 /// A mask bit that is kept for the future.
 const STATX_RESERVED: u64 = 0x8000_0000;
 const STATX_ATTR_MOUNT_ROOT: u64 = 0x2000;
@@ -84,7 +85,7 @@ pub fn sys_statx(k: &mut Kernel, [dirfd, pathname, flags, mask, statxbuf, _]: [u
         out[at..at + bytes.len()].copy_from_slice(bytes);
         at += bytes.len();
     };
-    put(&STATX_GIVEN.to_le_bytes());
+    put(&(STATX_GIVEN | mask as u32 & STATX_BTIME).to_le_bytes());
     put(&(BLOCK_SIZE as u32).to_le_bytes());
     put(&attributes.to_le_bytes());
     for word in [stat.nlink, stat.uid, stat.gid, stat.st_mode()] {
@@ -120,12 +121,18 @@ pub fn sys_faccessat2(k: &mut Kernel, [dirfd, pathname, mode, flags, ..]: [u64; 
         return Err(EINVAL);
     }
     let allowed = AT_SYMLINK_NOFOLLOW | AT_EACCESS | AT_EMPTY_PATH;
-    let (location, effective) = locate(k, dirfd, pathname, flags, allowed)?;
-    let cred: Cred = if flags & AT_EACCESS != 0 { effective } else { k.real_cred() };
+    // The whole way is walked as who is asked about.
+    let effective = k.process.cred.fs.clone();
+    if flags & AT_EACCESS == 0 {
+        k.process.cred.fs = k.real_cred();
+    }
+    let located = locate(k, dirfd, pathname, flags, allowed);
+    let cred: Cred = std::mem::replace(&mut k.process.cred.fs, effective);
+    let (location, _) = located?;
     let stat = location.inode().stat()?;
     cred.permission(&stat, mode as u32)?;
     let special = matches!(stat.kind, Kind::CharDevice | Kind::BlockDevice | Kind::Fifo | Kind::Socket);
-    match mode as u32 & MAY_WRITE != 0 && location.mount.read_only && !special {
+    match mode as u32 & MAY_WRITE != 0 && location.mount.read_only.get() && !special {
         true => Err(EROFS),
         false => Ok(0),
     }
@@ -136,7 +143,7 @@ fn write_statfs(location: &Location, buf: u64) -> Result<()> {
     const ST_VALID: u64 = 0x20;
     const ST_RELATIME: u64 = 0x1000;
     let stat = location.inode().statfs();
-    let read_only = if location.mount.read_only { ST_RDONLY } else { 0 };
+    let read_only = if location.mount.read_only.get() { ST_RDONLY } else { 0 };
     // f_type, f_bsize, f_blocks, f_bfree, f_bavail, f_files, f_ffree, f_fsid, f_namelen, f_frsize, f_flags, spare
     let mut words = [0u64; 15];
     words[..7].copy_from_slice(&[stat.magic, BLOCK_SIZE, stat.blocks, stat.free, stat.free, stat.files, stat.files_free]);

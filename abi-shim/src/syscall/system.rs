@@ -74,7 +74,7 @@ unsafe impl Pod for SysInfo {}
 
 /// Implements Linux syscall sysinfo(2): the memory is the 4 GiB that guest addresses can name.
 pub fn sys_sysinfo(k: &mut Kernel, [info, ..]: [u64; 6]) -> SysResult {
-    let total = crate::mm::TASK_SIZE;
+    let total = k.memory.unwrap_or(crate::mm::TASK_SIZE);
     let used = k.process.mm.borrow().total().min(total);
     let uptime = wasi::clock::monotonic().saturating_sub(k.booted) / 1_000_000_000;
     let value = SysInfo {

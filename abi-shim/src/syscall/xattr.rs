@@ -15,6 +15,8 @@ use crate::user;
 
 use super::path::{AT_FDCWD, AT_SYMLINK_NOFOLLOW, file, locate};
 
+const STICKY: u32 = 0o1000;
+
 type Place = fn(&Kernel, u64) -> Result<(Location, Cred)>;
 
 fn by_path(k: &Kernel, path: u64) -> Result<(Location, Cred)> {
@@ -56,7 +58,11 @@ fn permission(location: &Location, cred: &Cred, name: &[u8], mask: u32) -> Resul
     if !name.starts_with(b"user.") {
         return Err(EOPNOTSUPP);
     }
+    if name == b"user." {
+        return Err(EINVAL);
+    }
     match stat.kind {
+        Kind::Directory if writes && stat.mode & STICKY != 0 => cred.owner(&stat).and_then(|()| cred.permission(&stat, mask)),
         Kind::Regular | Kind::Directory => cred.permission(&stat, mask),
         _ => Err(if writes { EPERM } else { ENODATA }),
     }

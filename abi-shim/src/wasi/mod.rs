@@ -41,6 +41,8 @@ pub enum Output {
 pub enum Event {
     /// There is something to read on standard input, or its end.
     Stdin,
+    /// The host has sent a signal: [`stdio::signal`].
+    Signal,
 }
 
 /// What the host tells about a file.

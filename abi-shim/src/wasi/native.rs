@@ -82,6 +82,7 @@ pub mod poll {
     pub fn ready(event: Event) -> bool {
         match event {
             Event::Stdin => true,
+            Event::Signal => false,
         }
     }
 }
@@ -106,6 +107,12 @@ pub mod stdio {
     }
 
     pub fn flush() {}
+
+    pub fn expect_signals() {}
+
+    pub fn signal() -> Option<u8> {
+        None
+    }
 
     pub fn is_terminal(_fd: u32) -> bool {
         false

@@ -1,6 +1,9 @@
 //! wasi:cli's standard streams.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
+use std::collections::VecDeque;
+
+use hoist_x86::boundary::signal_input::SIGNAL_READ;
 
 use super::Output;
 use super::bindings::wasi::cli::{stderr, stdin, stdout, terminal_stderr, terminal_stdin, terminal_stdout};
@@ -15,7 +18,20 @@ struct Streams {
     stderr: OutputStream,
 }
 
+/// What was read ahead where standard input tells of signals, so that no program's read is taken for a question after them.
+#[derive(Default)]
+struct Ahead {
+    bytes: VecDeque<u8>,
+    ended: bool,
+    signals: VecDeque<u8>,
+}
+
+/// Bytes that are read ahead at a time.
+const AHEAD: u64 = 1 << 16;
+
 thread_local! {
+    /// `None`: it does not tell of signals.
+    static INPUT: RefCell<Option<Ahead>> = const { RefCell::new(None) };
     static STREAMS: OnceCell<Streams> = const { OnceCell::new() };
 }
 
@@ -46,6 +62,9 @@ pub fn read(buffer: &mut [u8]) -> Result<usize, Errno> {
     if buffer.is_empty() {
         return Ok(0);
     }
+    if let Some(result) = with_input(|input| input.read(buffer)) {
+        return result;
+    }
     match with(|streams| streams.stdin.read(buffer.len() as u64)) {
         Ok(bytes) if bytes.is_empty() => Err(Errno::EAGAIN),
         Ok(bytes) => {
@@ -55,6 +74,72 @@ pub fn read(buffer: &mut [u8]) -> Result<usize, Errno> {
         Err(StreamError::Closed) => Ok(0),
         Err(StreamError::LastOperationFailed(_)) => Err(Errno::EIO),
     }
+}
+
+impl Ahead {
+    /// Reads on, if everything was taken.
+    fn fill(&mut self) -> Result<(), Errno> {
+        if !self.bytes.is_empty() || self.ended {
+            return Ok(());
+        }
+        match with(|streams| streams.stdin.read(AHEAD)) {
+            Ok(bytes) => self.bytes.extend(bytes),
+            Err(StreamError::Closed) => self.ended = true,
+            Err(StreamError::LastOperationFailed(_)) => return Err(Errno::EIO),
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Errno> {
+        self.fill()?;
+        if self.bytes.is_empty() {
+            return if self.ended { Ok(0) } else { Err(Errno::EAGAIN) };
+        }
+        let len = buffer.len().min(self.bytes.len());
+        buffer[..len].iter_mut().zip(self.bytes.drain(..len)).for_each(|(to, from)| *to = from);
+        Ok(len)
+    }
+
+    fn ask_for_signals(&mut self) {
+        while let Ok(bytes) = with(|streams| streams.stdin.read(SIGNAL_READ))
+            && !bytes.is_empty()
+        {
+            self.signals.extend(bytes);
+        }
+    }
+}
+
+fn with_input<R>(f: impl FnOnce(&mut Ahead) -> R) -> Option<R> {
+    INPUT.with_borrow_mut(|input| input.as_mut().map(f))
+}
+
+/// From now on standard input is read as [`hoist_x86::boundary::signal_input`] says.
+pub fn expect_signals() {
+    INPUT.set(Some(Ahead::default()));
+}
+
+pub(super) fn expects_signals() -> bool {
+    INPUT.with_borrow(Option::is_some)
+}
+
+pub(super) fn is_readable() -> bool {
+    with_input(|input| input.fill().is_err() || input.ended || !input.bytes.is_empty()).unwrap_or(false)
+}
+
+pub(super) fn has_signal() -> bool {
+    with_input(|input| {
+        input.ask_for_signals();
+        !input.signals.is_empty()
+    })
+    .unwrap_or(false)
+}
+
+/// The next signal that the host has sent.
+pub fn signal() -> Option<u8> {
+    with_input(|input| {
+        input.ask_for_signals();
+        input.signals.pop_front()
+    })?
 }
 
 /// Writes all of the bytes; waits while the host takes none.

@@ -142,7 +142,7 @@ static void notification(void) {
     struct mq_attr attr = {0, 3, 16, 0};
     mqd_t queue = mq_open("/hoist-n", O_RDWR | O_CREAT | O_NONBLOCK, 0600, &attr);
     char buffer[16], text[100] = "";
-    struct sigaction action = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO};
+    struct sigaction action = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_RESTART};
     sigaction(SIGUSR1, &action, NULL);
     struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1, .sigev_value.sival_int = 42};
     SAY(mq_notify(queue, NULL));

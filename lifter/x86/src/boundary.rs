@@ -155,6 +155,14 @@ pub mod terminal_input {
     pub const SIGNAL: u8 = b'K';
 }
 
+/// Signals beside what is read from standard input, where [`environment::SIGNALS`] says that they come.
+///
+/// A read of this many bytes does not read what is there to read: it gives the number of a signal that has come for the first process, or
+/// nothing. After such a read that gave nothing the stream is ready once a signal has come; after any other, also once there is something to read.
+pub mod signal_input {
+    pub const SIGNAL_READ: u64 = 1;
+}
+
 /// Environment variables that whoever starts the component sets for the kernel. The guest does not see them; all
 /// others are added to the image's environment.
 pub mod environment {
@@ -168,6 +176,18 @@ pub mod environment {
     /// `ROWSxCOLUMNS`: the terminal that standard input, output and error are is of this size and is raw: bytes come as they are typed, and
     /// go as they are. Messages of [`super::terminal_input`] come among them. Without it the host's terminal is taken to put lines together.
     pub const TERMINAL: &str = "HOIST_TERMINAL";
+    /// `1`: standard input tells of signals too, as [`super::signal_input`] says.
+    pub const SIGNALS: &str = "HOIST_SIGNALS";
+    /// The most bytes that programs may have to write to, as [`crate::run_options::size`] reads it.
+    pub const MEMORY: &str = "HOIST_MEMORY";
+    /// Lines of [`crate::run_options::Tmpfs`].
+    pub const TMPFS: &str = "HOIST_TMPFS";
+    /// Lines of [`crate::run_options::host_line`].
+    pub const ADD_HOST: &str = "HOIST_ADD_HOST";
+    /// Lines of [`crate::run_options::ip_address`].
+    pub const DNS: &str = "HOIST_DNS";
+    /// `1`: nothing of the root filesystem can be changed.
+    pub const READ_ONLY: &str = "HOIST_READ_ONLY";
     /// Comma-separated: `syscalls` prints every system call to standard error in strace's notation, `blocks` the address of each block
     /// that is interpreted.
     pub const TRACE: &str = "HOIST_TRACE";

@@ -20,6 +20,7 @@ pub mod ops;
 mod print;
 pub mod processor;
 pub mod reg;
+pub mod run_options;
 pub mod semantics;
 pub mod state;
 pub mod undefined;

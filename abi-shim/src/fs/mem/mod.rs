@@ -47,6 +47,8 @@ pub struct MemFs {
     next_ino: Cell<u64>,
     /// Pages of content in memory.
     pages: Cell<u64>,
+    /// How many there may be.
+    pages_max: u64,
 }
 
 impl MemFs {
@@ -67,10 +69,22 @@ impl MemFs {
         fs.new_node(&NewInode { kind: Kind::Directory, mode, uid: 0, gid: 0, rdev: Device::default(), target })
     }
 
+    /// A tmpfs that holds so many bytes.
+    pub fn bounded(mode: u32, dev: Device, clock: Clock, size: Option<u64>) -> InodeRef {
+        let mut fs = MemFs::parts(None, dev, magic::TMPFS, 1, clock);
+        fs.pages_max = size.map_or(fs.pages_max, |size| size.div_ceil(BLOCK_SIZE).min(fs.pages_max));
+        let target = Vec::new();
+        Rc::new(fs).new_node(&NewInode { kind: Kind::Directory, mode, uid: 0, gid: 0, rdev: Device::default(), target })
+    }
+
     fn new(rom: Option<Rom<RomSource>>, dev: Device, magic: u64, first_new: u64, clock: Clock) -> Rc<MemFs> {
+        Rc::new(MemFs::parts(rom, dev, magic, first_new, clock))
+    }
+
+    fn parts(rom: Option<Rom<RomSource>>, dev: Device, magic: u64, first_new: u64, clock: Clock) -> MemFs {
         let next_ino = Cell::new(first_new);
         let (nodes, pages) = (RefCell::default(), Cell::new(0));
-        Rc::new(MemFs { dev, magic, clock, rom, nodes, next_ino, pages })
+        MemFs { dev, magic, clock, rom, nodes, next_ino, pages, pages_max: CAPACITY / BLOCK_SIZE }
     }
 
     fn now(&self) -> Timestamp {
@@ -150,7 +164,7 @@ impl MemFs {
     /// `ENOSPC`, and then nothing was counted.
     fn count_pages(&self, change: i64) -> Result<()> {
         let pages = self.pages.get().saturating_add_signed(change);
-        if change > 0 && pages > CAPACITY / BLOCK_SIZE {
+        if change > 0 && pages > self.pages_max {
             return Err(ENOSPC);
         }
         self.pages.set(pages);
@@ -160,7 +174,7 @@ impl MemFs {
     fn statfs(&self) -> StatFs {
         let rom = self.rom.as_ref();
         let below = rom.map_or(0, |rom| rom.len().div_ceil(BLOCK_SIZE));
-        let total = CAPACITY / BLOCK_SIZE;
+        let total = self.pages_max;
         StatFs {
             magic: self.magic,
             blocks: below + total,

@@ -60,13 +60,16 @@ pub struct Node {
     xattrs: RefCell<Option<Xattrs>>,
     /// [`seal`]s; a file that memfd_create(2) did not make takes no more.
     seals: Cell<u32>,
+    /// Made without a name, and may get one.
+    linkable: Cell<bool>,
     body: Body,
 }
 
 impl Node {
     pub fn new(fs: Rc<MemFs>, ino: u64, kind: Kind, lower: Option<InodeId>, attr: Attr, body: Body) -> Node {
         let xattrs = RefCell::new(lower.is_none().then(Xattrs::new));
-        Node { fs, ino, kind, lower, attr: Cell::new(attr), xattrs, seals: Cell::new(seal::SEAL), body }
+        let (attr, seals, linkable) = (Cell::new(attr), Cell::new(seal::SEAL), Cell::new(false));
+        Node { fs, ino, kind, lower, attr, xattrs, seals, linkable, body }
     }
 
     fn change(&self, change: impl FnOnce(&mut Attr)) {
@@ -204,11 +207,16 @@ impl Inode for Node {
         Ok(node)
     }
 
-    fn create_unnamed(&self, new: &NewInode) -> Result<InodeRef> {
+    fn create_unnamed(&self, new: &NewInode, linkable: bool) -> Result<InodeRef> {
         self.alive()?;
         let node = self.fs.new_node(new);
         node.change(|attr| attr.nlink = 0);
+        node.linkable.set(linkable);
         Ok(node)
+    }
+
+    fn may_be_named(&self) -> bool {
+        self.linkable.get()
     }
 
     fn link(&self, name: &[u8], inode: &InodeRef) -> Result<()> {

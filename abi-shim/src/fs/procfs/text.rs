@@ -51,7 +51,7 @@ pub const PROCESS: [(&str, u32); 29] = [
 ];
 
 /// Files of the machine: path below `/proc`, mode. Directories are implied.
-pub const SYSTEM: [(&str, u32); 44] = [
+pub const SYSTEM: [(&str, u32); 45] = [
     ("cgroups", 0o444),
     ("cmdline", 0o444),
     ("cpuinfo", 0o444),
@@ -74,6 +74,7 @@ pub const SYSTEM: [(&str, u32); 44] = [
     ("sys/fs/inotify/max_user_watches", 0o644),
     ("sys/fs/nr_open", 0o644),
     ("sys/fs/pipe-max-size", 0o644),
+    ("sys/fs/protected_hardlinks", 0o600),
     ("sys/kernel/cap_last_cap", 0o444),
     ("sys/kernel/core_pattern", 0o644),
     ("sys/kernel/domainname", 0o644),
