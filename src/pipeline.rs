@@ -3,14 +3,13 @@
 use std::path::Path;
 
 use hoist_lifter::wasm::layout::{Lifted, Stats};
-use hoist_oci::{Image, ImageConfig, PullOptions, Reference};
+use hoist_oci::{Digest, Image, ImageConfig, PullOptions, Reference};
 use hoist_topology::model::Topology;
 use hoist_topology::section;
 use hoist_vfs::{Kind, Packed, RootFs};
 use hoist_x86::boundary::code_map;
 use hoist_x86::manifest::{self, Manifest};
 use hoist_x86::processor::Level;
-use sha2::{Digest, Sha256};
 
 use crate::application::{Plan, effective_json};
 use crate::entry::{self, Entry, EntryError};
@@ -154,7 +153,7 @@ fn pooling_advice(slots: u64) -> String {
 
 /// SHA-256 of the kernel: with the version, what a component depends on apart from its image.
 pub fn kernel_digest() -> String {
-    Sha256::digest(kernel::WASM).iter().map(|byte| format!("{byte:02x}")).collect()
+    Digest::of(kernel::WASM).hex().to_owned()
 }
 
 /// What the kernel is told.

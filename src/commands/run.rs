@@ -4,11 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use hoist_oci::Reference;
+use hoist_oci::{Digest, Reference};
 use hoist_runner::{Cache, Invocation, Mount, Profiler, RunError, Runner};
 use hoist_topology::Overrides;
 use hoist_x86::boundary::environment;
-use sha2::{Digest, Sha256};
 
 use super::image::ImageOptions;
 use super::machine::Machine;
@@ -197,16 +196,10 @@ impl Run {
 }
 
 /// What a conversion's result depends on.
-fn key(conversion: &Conversion, digest: &hoist_oci::Digest) -> String {
-    let parts = format!(
-        "{digest} {} {} {:?} {:?} {}",
-        env!("CARGO_PKG_VERSION"),
-        pipeline::kernel_digest(),
-        conversion.lift,
-        conversion.nans,
-        conversion.reference
-    );
-    Sha256::digest(parts).iter().map(|byte| format!("{byte:02x}")).collect()
+fn key(conversion: &Conversion, digest: &Digest) -> String {
+    let Conversion { reference, lift, cpu, nans, .. } = conversion;
+    let hoist = [env!("CARGO_PKG_VERSION"), &pipeline::kernel_digest()].join(" ");
+    Digest::of(format!("{digest} {hoist} {lift:?} {cpu:?} {nans:?} {reference}").as_bytes()).hex().to_owned()
 }
 
 /// `NAME=VALUE`, or the host's value of `NAME`; as docker, nothing if the host has none.

@@ -117,7 +117,8 @@ impl Root {
         })
     }
 
-    /// Gives the calling process namespaces of its own (no network, nothing shared) and this root.
+    /// Gives the calling process namespaces of its own (no network, nothing shared) and this root. Nothing else comes from whoever tests:
+    /// shells, for one, ignore SIGINT in what runs in the background.
     fn enter(&self) -> io::Result<()> {
         let namespaces = libc::CLONE_NEWNS | libc::CLONE_NEWNET | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC;
         let none = std::ptr::null();
@@ -125,6 +126,11 @@ impl Root {
         unsafe {
             // As a container's first process, it leads a session.
             check(libc::setsid())?;
+            for signal in 1..=libc::SIGRTMAX() {
+                // Not all can be set.
+                libc::signal(signal, libc::SIG_DFL);
+            }
+            check(libc::setpriority(libc::PRIO_PROCESS, 0, 0))?;
             check(libc::unshare(namespaces))?;
             check(libc::mount(none, c"/".as_ptr(), none, libc::MS_REC | libc::MS_PRIVATE, none.cast()))?;
             check(libc::sethostname(HOSTNAME.as_ptr().cast(), HOSTNAME.len()))?;
