@@ -10,7 +10,7 @@ use std::fmt::{self, Write};
 
 pub use hoisted::{Hoist, Lift};
 pub use image::Image;
-pub use native::run as run_natively;
+pub use native::{command as native_command, run as run_natively};
 
 /// A command to run in an image: `docker run [OPTIONS] IMAGE ARGV < STDIN`.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

@@ -7,5 +7,6 @@ pub mod fuzz;
 pub mod layout;
 pub mod machine;
 pub mod oracle;
+pub mod pty;
 pub mod registry;
 pub mod tree;

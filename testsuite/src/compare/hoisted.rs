@@ -100,8 +100,23 @@ impl Hoist {
     /// # Errors
     /// hoist does not start, or the command takes too long.
     pub fn run(&self, image: &Image, component: &Path, invocation: &Invocation) -> Result<Outcome> {
+        let (command, volume) = self.run_command(image, component, invocation, &["--interactive"])?;
+        finish(command, &invocation.stdin, volume)
+    }
+
+    /// The command that [`Hoist::run`] runs, with options of `hoist run`, and its volume.
+    ///
+    /// # Errors
+    /// The volume cannot be made.
+    pub fn run_command(
+        &self,
+        image: &Image,
+        component: &Path,
+        invocation: &Invocation,
+        options: &[&str],
+    ) -> Result<(Command, Option<TempDir>)> {
         let mut command = self.command();
-        command.args(["run", "--interactive"]);
+        command.arg("run").args(options);
         for (name, value) in &invocation.env {
             command.arg("--env").arg(format!("{name}={value}"));
         }
@@ -114,7 +129,7 @@ impl Hoist {
         }
         let (program, args) = invocation.argv.split_first().context("a command has a name")?;
         command.arg("--entrypoint").arg(program).arg(component.with_extension("cwasm")).args(args);
-        finish(command, &invocation.stdin, volume)
+        Ok((command, volume))
     }
 }
 

@@ -32,6 +32,15 @@ const DEVICE_LINKS: [(&str, &str); 4] =
 /// # Errors
 /// We are not root, the command is not there, or it takes too long.
 pub fn run(rootfs: &Path, invocation: &Invocation) -> Result<Outcome> {
+    let (command, volume) = command(rootfs, invocation)?;
+    finish(command, &invocation.stdin, volume).context("natively (this needs root)")
+}
+
+/// The command that [`run`] runs, leader of a session, and its volume.
+///
+/// # Errors
+/// The root filesystem is not there.
+pub fn command(rootfs: &Path, invocation: &Invocation) -> Result<(Command, Option<TempDir>)> {
     let (program, args) = invocation.argv.split_first().context("a command has a name")?;
     let mut command = Command::new(program);
     command.args(args).env_clear().envs(ENVIRONMENT);
@@ -41,7 +50,7 @@ pub fn run(rootfs: &Path, invocation: &Invocation) -> Result<Outcome> {
     let root = Root::new(rootfs, workdir, volume.as_ref().map(TempDir::path))?;
     // SAFETY: between fork and exec, `enter` makes system calls only; all memory it needs was allocated before.
     unsafe { command.pre_exec(move || root.enter()) };
-    finish(command, &invocation.stdin, volume).context("natively (this needs root)")
+    Ok((command, volume))
 }
 
 /// A mount that is to be made: mount(2).
