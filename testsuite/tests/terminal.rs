@@ -128,7 +128,13 @@ fn programs_read_lines_that_the_terminal_edits() -> Result<()> {
 #[test]
 fn keys_send_signals() -> Result<()> {
     let script = Script::default().start(SLEEPER, "go\r\n").keys(CONTROL_C, PROMPT).line("echo $?");
-    let script = script.start(SLEEPER, "go\r\n").keys("\x1c", PROMPT).line("echo $?").text("echo never").keys(CONTROL_C, PROMPT);
+    let script = script
+        .start("cat", "\x1b[?2004l\r")
+        .keys("a\r", "a\r\na\r\n")
+        .keys("\x1c", PROMPT)
+        .line("echo $?")
+        .text("echo never")
+        .keys(CONTROL_C, PROMPT);
     script
         .start("trap 'echo caught' INT; echo go; read x", "go\r\n")
         .keys(CONTROL_C, "caught\r\n")
