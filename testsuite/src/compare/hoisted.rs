@@ -15,7 +15,7 @@ use super::image::{output_dir, profile_dir};
 use super::{Image, Invocation, Outcome, volume};
 
 /// No command of the tests takes this long, hoisted or not, on a machine with much else to do.
-pub(super) const TIME_LIMIT: Duration = Duration::from_secs(900);
+pub(super) const TIME_LIMIT: Duration = Duration::from_secs(300);
 /// How often a running command is looked at.
 const POLL: Duration = Duration::from_millis(2);
 
