@@ -7,6 +7,7 @@ use hoist_oci::{Digest, Image, ImageConfig, PullOptions, Reference};
 use hoist_topology::model::Topology;
 use hoist_topology::section;
 use hoist_vfs::{Kind, Packed, RootFs};
+use hoist_x86::accesses;
 use hoist_x86::boundary::code_map;
 use hoist_x86::manifest::{self, Manifest};
 use hoist_x86::processor::Level;
@@ -128,7 +129,9 @@ pub fn convert(conversion: &Conversion, plan: &mut Plan, output: &Path, progress
         let json = serde_json::to_vec(&info)?;
         let config = effective_json(&image.config_json, &image.config, &config);
         let document = section::encode(&topology);
-        let sections: [(&str, &[u8]); 3] = [(CONFIG_SECTION, &config), (INFO_SECTION, &json), (section::NAME, &document)];
+        let accesses = accesses::encode(linker.layout().first_function, lifted.bodies().map(|function| &function.accesses));
+        let sections: [(&str, &[u8]); 4] =
+            [(CONFIG_SECTION, &config), (INFO_SECTION, &json), (section::NAME, &document), (accesses::SECTION, &accesses)];
         let written = component.write(&sections, &mut out);
         match written {
             Err(LinkError::Write(source)) => return Err(out.error(source).into()),

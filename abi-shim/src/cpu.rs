@@ -26,6 +26,11 @@ pub fn with<R>(f: impl FnOnce(&mut CpuState) -> R) -> R {
     CPU.with_borrow_mut(f)
 }
 
+/// Whether nobody works on the state.
+pub fn is_free() -> bool {
+    CPU.with(|cpu| cpu.try_borrow_mut().is_ok())
+}
+
 /// The whole state, registers fetched from the globals before and written back after.
 pub fn with_registers<R>(f: impl FnOnce(&mut CpuState) -> R) -> R {
     CPU.with_borrow_mut(|cpu| {

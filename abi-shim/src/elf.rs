@@ -112,7 +112,7 @@ fn machine_name(machine: u16) -> &'static str {
 }
 
 /// Reads exactly this part of a file.
-fn read(file: &InodeRef, offset: u64, len: usize) -> Option<Vec<u8>> {
+pub fn read(file: &InodeRef, offset: u64, len: usize) -> Option<Vec<u8>> {
     let mut bytes = vec![0; len];
     let count = file.read_at(offset, &mut Buffer::new(&mut bytes)).ok()?;
     (count == len).then_some(bytes)

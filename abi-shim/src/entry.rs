@@ -10,12 +10,13 @@ use hoist_x86::boundary::{NULL_PAGE, PC_RESCHEDULE, Vector};
 use hoist_x86::interpreter::{Interpreter, Stop};
 
 use crate::boot;
+use crate::fault::Fault;
 use crate::kernel::{Kernel, say};
 use crate::mm::{AddressSpace, Prot, frames};
 use crate::options::Options;
 use crate::process::End;
 use crate::signal::{Info, number};
-use crate::user::UserMemory;
+use crate::user::CheckedMemory;
 use crate::{code_map, cpu, machine, wasi};
 
 thread_local! {
@@ -53,7 +54,7 @@ pub fn run() -> u32 {
     let code = match booted {
         Ok(kernel) => {
             KERNEL.set(Some(kernel));
-            dispatch();
+            dispatch(PC_RESCHEDULE);
             finish().code()
         }
         Err(error) => {
@@ -77,9 +78,33 @@ pub fn exit_code() -> u32 {
     EXIT_CODE.get()
 }
 
-/// Runs guest code until the task has ended.
-fn dispatch() {
-    let mut pc = PC_RESCHEDULE;
+/// A host that looks after traps calls this, behind the component's back: lifted code has reached a bad address, and its Wasm frames are gone.
+/// Goes on with the signal's handler, or without the process; the exit code of the whole run. [`NOT_MENDED`] if it was the kernel's code that
+/// trapped, whose state is lost.
+///
+/// `address`, `pc`: negative if they are not known. `unknown`: [`Fault::unknown`].
+#[cfg_attr(target_arch = "wasm32", unsafe(no_mangle))]
+pub extern "C" fn hoist_fault(address: i64, pc: i64, unknown: u32) -> i64 {
+    let is_free = KERNEL.with(|kernel| kernel.try_borrow_mut().is_ok_and(|kernel| kernel.is_some()))
+        && INTERPRETER.with(|interpreter| interpreter.try_borrow_mut().is_ok())
+        && cpu::is_free();
+    if !is_free {
+        return NOT_MENDED;
+    }
+    let [address, pc] = [address, pc].map(|value| u32::try_from(value).ok());
+    let next = kernel(|k| k.fault(Fault { address, pc, unknown: unknown as u16 }));
+    dispatch(next);
+    let code = finish().code();
+    wasi::stdio::flush();
+    EXIT_CODE.set(code);
+    code.into()
+}
+
+/// What [`hoist_fault`] gives where it cannot help.
+const NOT_MENDED: i64 = -1;
+
+/// Runs guest code, from `pc`, until the last task has ended.
+fn dispatch(mut pc: u32) {
     loop {
         if pc == PC_RESCHEDULE {
             match kernel(Kernel::resume) {
@@ -184,12 +209,7 @@ fn float_code(exceptions: u16) -> i32 {
 
 /// The guest jumped to where nothing is mapped, or nothing executable.
 fn segmentation_fault(pc: u32) -> u32 {
-    const SEGV_MAPERR: i32 = 1;
-    const SEGV_ACCERR: i32 = 2;
-    kernel(|k| {
-        let code = if k.process.mm.borrow().area_at(pc.into()).is_some() { SEGV_ACCERR } else { SEGV_MAPERR };
-        k.exception(pc, Info { signal: number::SIGSEGV, code, errno: 0, words: [pc.into(), 0] })
-    })
+    kernel(|k| k.fault(Fault { address: Some(pc), pc: Some(pc), unknown: 0 }))
 }
 
 // ---- The interpreter
@@ -210,6 +230,9 @@ pub fn interpret(mut pc: u32) -> u32 {
                 after => pc = after,
             },
             Stop::Exception { vector, at } => return exception(vector, at),
+            Stop::Fault { at, address } => {
+                return kernel(|k| k.fault(Fault { address: Some(address), pc: Some(at), unknown: 0 }));
+            }
             Stop::Unknown { at, bytes } => {
                 let bytes: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
                 say(&format!("hoist: no meaning is known for the instruction at {at:#x}: {}", bytes.join(" ")));
@@ -255,8 +278,9 @@ fn interpret_blocks(mm: &AddressSpace, start: u32) -> Stop {
             }
             stop
         };
-        INTERPRETER
-            .with_borrow_mut(|interpreter| cpu::with_registers(|cpu| interpreter.run(cpu, &mut UserMemory, start, stop_before)))
+        INTERPRETER.with_borrow_mut(|interpreter| {
+            cpu::with_registers(|cpu| interpreter.run(cpu, &mut CheckedMemory::new(), start, stop_before))
+        })
     })
 }
 
@@ -297,7 +321,8 @@ fn place(k: &Kernel, pc: u32) -> String {
 mod helpers {
     use core::arch::wasm32::{u64x2, u64x2_extract_lane, v128};
 
-    use super::{UserMemory, cpu};
+    use super::cpu;
+    use crate::user::UserMemory;
 
     /// A value as Wasm passes it, and as helpers take it.
     trait Passed<T> {

@@ -12,7 +12,7 @@ use crate::task::State;
 use crate::user;
 
 /// The process that gets the children of those that end before them.
-const INIT: i32 = 1;
+pub const INIT: i32 = 1;
 
 impl Kernel {
     /// Ends the current process with all its tasks; with process 1 everything ends.

@@ -12,6 +12,7 @@
 //! | [`mm`], [`code_map`] | the address space; which lifted code is good where |
 //! | [`terminal`] | what terminals have to do with processes |
 //! | [`ipc`] | what processes share by number |
+//! | [`fault`], [`symbols`] | bad accesses, and what is said of them |
 //! | [`signal`], [`timer`], [`cred`], [`limits`] | what their names say |
 //! | [`fs`] | files |
 //! | [`user`], [`rom`], [`cpu`] over [`machine`] | guest memory, ROM and manifest, registers; natively a stand-in |
@@ -29,6 +30,7 @@ pub mod entry;
 pub mod errno;
 pub mod exec;
 pub mod exit;
+pub mod fault;
 pub mod fork;
 pub mod fs;
 pub mod ipc;
@@ -43,6 +45,7 @@ pub mod rom;
 pub mod sched;
 pub mod signal;
 pub mod stack;
+pub mod symbols;
 pub mod syscall;
 pub mod task;
 pub mod terminal;

@@ -252,7 +252,69 @@ impl UserSlice {
     }
 }
 
-/// User memory as the interpreter and the helpers reach it: like lifted code, without checks.
+/// User memory as the interpreter reaches it: an access that lifted code would trap at does nothing, and is remembered.
+#[derive(Clone, Copy, Debug)]
+pub struct CheckedMemory {
+    /// Bytes of user memory. It does not grow while the interpreter runs.
+    len: u64,
+    fault: Option<u32>,
+}
+
+impl CheckedMemory {
+    pub fn new() -> CheckedMemory {
+        CheckedMemory { len: end() - u64::from(NULL_PAGE), fault: None }
+    }
+
+    #[inline]
+    fn is_good(&mut self, addr: u32, len: u32) -> bool {
+        let good = u64::from(addr.wrapping_sub(NULL_PAGE)) + u64::from(len) <= self.len;
+        if !good {
+            self.fault = self.fault.or(Some(addr));
+        }
+        good
+    }
+}
+
+impl hoist_x86::helper::Memory for CheckedMemory {
+    #[inline]
+    fn load<const N: usize>(&mut self, addr: u32) -> [u8; N] {
+        if self.is_good(addr, N as u32) { UserMemory.load(addr) } else { [0; N] }
+    }
+
+    #[inline]
+    fn store<const N: usize>(&mut self, addr: u32, bytes: [u8; N]) {
+        if self.is_good(addr, N as u32) {
+            UserMemory.store(addr, bytes);
+        }
+    }
+
+    fn copy(&mut self, to: u32, from: u32, len: u32) {
+        if self.is_good(from, len) && self.is_good(to, len) {
+            UserMemory.copy(to, from, len);
+        }
+    }
+
+    fn fill(&mut self, to: u32, byte: u8, len: u32) {
+        if self.is_good(to, len) {
+            UserMemory.fill(to, byte, len);
+        }
+    }
+
+    #[inline]
+    fn take_fault(&mut self) -> Option<u32> {
+        self.fault.take()
+    }
+
+    /// Code is only looked for where something is mapped; what an instruction at the end of memory lacks is zeros.
+    fn fetch(&mut self, addr: u32, into: &mut [u8]) {
+        for (i, byte) in into.iter_mut().enumerate() {
+            [*byte] = self.load(addr.wrapping_add(i as u32));
+        }
+        self.fault = None;
+    }
+}
+
+/// User memory as helpers of lifted code reach it: like that, without checks.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct UserMemory;
 

@@ -79,9 +79,8 @@ fn show(elf: &Elf<'_>, program: &Program, function: &Function) {
     println!("--- optimised\n{}", unit.func);
     wasm::lower(&mut unit);
     let layout = Layout::alone();
-    let body = wasm::emit(&unit, &layout, &Default::default());
-    let (body, hints) = body;
-    let functions = vec![wasm::layout::LiftedFunction { body, hints, name: unit.name.clone() }];
+    let wasm::Emitted { body, hints, .. } = wasm::emit(&unit, &layout, &Default::default());
+    let functions = vec![wasm::layout::LiftedFunction { body, hints, name: unit.name.clone(), ..Default::default() }];
     let module = module::alone(&layout, &Lifted { functions, ..Lifted::default() });
     println!("--- Wasm\n{}", wasmprinter::print_bytes(&module).unwrap_or_else(|error| error.to_string()));
 }

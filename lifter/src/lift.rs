@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use hoist_x86::accesses::Accesses;
 use hoist_x86::boundary::code_map;
-use hoist_x86::ir::{Exit, Term};
+use hoist_x86::ir::{Exit, Func, Inst, Term};
 
 use crate::callees::{self, Callees};
 use crate::discover::{Function, Program};
@@ -146,20 +147,36 @@ fn lift_function(
             opt::fix_nans(&mut unit);
         }
         wasm::lower(&mut unit);
-        let (body, hints) = wasm::emit(&unit, layout, callees);
-        (unit, body, hints)
+        let emitted = wasm::emit(&unit, layout, callees);
+        (unit, emitted)
     };
-    let (unit, body, hints) = lift(plain);
+    let written = written_registers(&plain.func);
+    let finish = |name, emitted: wasm::Emitted| LiftedFunction {
+        body: emitted.body,
+        name,
+        hints: emitted.hints,
+        accesses: Accesses { entry: function.entry, written, list: emitted.accesses },
+    };
+    let (unit, emitted) = lift(plain);
     let twin = matches!(twin, Twin::Is(_)).then(|| {
-        let (unit, body, hints) = lift(Unit { twin: Twin::Itself, ..translate::translate_exactly(elf, function) });
-        LiftedFunction { body, name: format!("{} exactly", unit.name), hints }
+        let (unit, emitted) = lift(Unit { twin: Twin::Itself, ..translate::translate_exactly(elf, function) });
+        finish(format!("{} exactly", unit.name), emitted)
     });
     Result {
         entries: unit.entries.iter().map(|entry| entry.pc).collect(),
         x86_bytes: function.blocks.iter().map(|(start, end)| u64::from(end - start)).sum(),
-        function: LiftedFunction { body, name: unit.name, hints },
+        function: finish(unit.name, emitted),
         twin,
     }
+}
+
+/// General-purpose registers that a function writes: elsewhere than in their globals, for some time. Bit `n` for register `n`.
+fn written_registers(func: &Func) -> u16 {
+    let written = func.insts.iter().filter_map(|inst| match inst {
+        Inst::SetReg(reg, _) if reg.index() < 16 => Some(1 << reg.index()),
+        _ => None,
+    });
+    written.fold(0, |set, bit| set | bit)
 }
 
 fn collect(files: &[File<'_>], jobs: &[(usize, &Function)], results: Vec<Result>) -> Lifted {

@@ -58,11 +58,13 @@ fn translate_as(elf: &Elf<'_>, function: &Function, floats: Floats) -> Unit {
         *jumps.entry(table.address).or_default() += 1;
     }
     let mut shared: BTreeMap<u32, Option<Shared>> = jumps.into_iter().filter(|&(_, n)| n > 1).map(|(at, _)| (at, None)).collect();
+    let mut begins = Vec::new();
     for (&start, &end) in &function.blocks {
-        translate_block(elf, function, floats, &mut func, &labels, &mut shared, start, end);
+        translate_block(elf, function, floats, &mut func, &labels, &mut shared, &mut begins, start, end);
     }
+    begins.push((func.insts.len() as u32, 0));
     let name = function.name.clone().unwrap_or_else(|| format!("sub_{:x}", function.entry));
-    let mut unit = Unit { entry_pc: function.entry, name, func, entries: Vec::new(), twin: Twin::Unneeded };
+    let mut unit = Unit { entry_pc: function.entry, name, func, entries: Vec::new(), twin: Twin::Unneeded, begins };
     let turns = Turns::new(elf, function, &unit.func, &labels);
     turns.count_rounds(&mut unit.func);
     add_entries(&mut unit, function, &turns.entries, &labels);
@@ -78,6 +80,7 @@ fn translate_block(
     func: &mut Func,
     labels: &BTreeMap<u32, BlockId>,
     shared: &mut BTreeMap<u32, Option<Shared>>,
+    begins: &mut Vec<(u32, u32)>,
     start: u32,
     end: u32,
 ) {
@@ -92,6 +95,7 @@ fn translate_block(
     while decoder.can_decode() && !builder.is_terminated() {
         decoder.decode_out(&mut instr);
         let pc = instr.ip() as u32;
+        begins.push((builder.func.insts.len() as u32, pc));
         if instr.is_invalid() {
             builder.exit(Exit::Interpret { at: pc });
             return;

@@ -1,6 +1,6 @@
 //! One guest function on its way from IR to Wasm.
 
-use hoist_x86::ir::{BlockId, Func};
+use hoist_x86::ir::{BlockId, Func, Value};
 
 use crate::graph::Graph;
 
@@ -16,6 +16,8 @@ pub struct Unit {
     pub entries: Vec<Entry>,
     /// What the function is to do while [`hoist_x86::reg::Reg::EXACT`] is set.
     pub twin: Twin,
+    /// The first value that each instruction was translated to, in ascending order, with the instruction's address; behind the last one 0.
+    pub begins: Vec<(u32, u32)>,
 }
 
 /// Who does a function's work where its own translation of floating point does not do.
@@ -57,6 +59,12 @@ impl Unit {
             return Some(first.block);
         }
         rest.binary_search_by_key(&pc, |entry| entry.pc).ok().map(|i| rest[i].block)
+    }
+
+    /// The address of the instruction that a value was translated from; `None` for what passes have added.
+    pub fn instruction_of(&self, value: Value) -> Option<u32> {
+        let after = self.begins.partition_point(|&(first, _)| first <= value.0);
+        Some(self.begins[after.checked_sub(1)?].1).filter(|&pc| pc != 0)
     }
 
     /// The number of [`Unit::graph`]'s extra node.

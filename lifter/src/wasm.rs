@@ -11,5 +11,5 @@ mod spelling;
 mod trees;
 
 pub use code::Hint;
-pub use emit::{emit, val_type};
+pub use emit::{Emitted, emit, val_type};
 pub use lower::run as lower;

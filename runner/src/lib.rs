@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`cache`] | compiled code by content |
 //! | [`invocation`] | what a run is given: arguments, environment, directories, standard streams |
+//! | [`fault`] | bad accesses of lifted code become signals |
 //! | [`signals`] | signals of this process that are the guest's |
 //! | [`terminal`] | the host's terminal while a guest has it |
 //! | [`trap`] | what a trap means to a user |
@@ -18,6 +19,7 @@ use wasmtime_wasi::p2::bindings::sync::Command;
 use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxView, WasiView};
 
 pub mod cache;
+mod fault;
 pub mod invocation;
 #[cfg(unix)]
 pub mod signals;
@@ -72,6 +74,8 @@ impl Runner {
         let mut config = Config::new();
         // Lifted code says which of its paths are rare; the stock command needs `-W branch-hinting` to hear it.
         config.wasm_branch_hinting(true);
+        // A trap then comes with the core instances, of which one is the guest's kernel; without a trap it costs nothing.
+        config.coredump_on_trap(true);
         config.profiler(match profiler {
             Profiler::None => ProfilingStrategy::None,
             Profiler::PerfMap => ProfilingStrategy::PerfMap,
@@ -96,11 +100,12 @@ impl Runner {
         Ok(cache::precompile(&self.engine, file, output)?)
     }
 
-    /// Runs a component; returns its exit status as a shell's `$?` has it.
+    /// Runs a component; returns its exit status as a shell's `$?` has it. `accesses` gives the content of its custom section
+    /// [`hoist_x86::accesses::SECTION`], and is only asked for after a trap.
     ///
     /// # Errors
     /// `Mount`, `Signals`, `Terminal`, `Instantiate`, `Trap`.
-    pub fn run(&self, component: &Component, invocation: &Invocation) -> Result<u8, RunError> {
+    pub fn run(&self, component: &Component, invocation: &Invocation, accesses: &dyn Fn() -> Vec<u8>) -> Result<u8, RunError> {
         let mut linker = Linker::new(&self.engine);
         wasmtime_wasi::p2::add_to_linker_sync(&mut linker).map_err(RunError::Instantiate)?;
         // Other components' line editing and signals are the host's.
@@ -121,7 +126,7 @@ impl Runner {
             Ok(result) => Ok(exit_code(&mut store, &instance).unwrap_or(u8::from(result.is_err()))),
             Err(error) => match error.downcast_ref::<I32Exit>() {
                 Some(exit) => Ok(exit.0 as u8),
-                None => Err(Trap::new(error).into()),
+                None => fault::mend(&mut store, error, accesses).map_err(RunError::Trap),
             },
         }
     }

@@ -7,12 +7,14 @@ use clap::Args;
 use hoist_oci::{Digest, Reference};
 use hoist_runner::{Cache, Invocation, Mount, Profiler, RunError, Runner};
 use hoist_topology::Overrides;
+use hoist_x86::accesses::SECTION;
 use hoist_x86::boundary::environment;
 
 use super::image::ImageOptions;
 use super::machine::Machine;
 use super::{Failure, cache_dir};
 use crate::application::Plan;
+use crate::component::Outside;
 use crate::pipeline::{self, Conversion};
 use crate::progress::Progress;
 
@@ -133,7 +135,8 @@ impl Run {
         if self.timings {
             eprint!("{}", progress.timings());
         }
-        match runner.run(&component, &invocation) {
+        let accesses = || Outside::read(&file).ok().and_then(|mut outside| outside.custom.remove(SECTION)).unwrap_or_default();
+        match runner.run(&component, &invocation, &accesses) {
             Ok(status) => Ok(ExitCode::from(status)),
             Err(RunError::Trap(trap)) => Err(Failure::new(trap.status, trap.to_string())),
             Err(error) => Err(error.into()),

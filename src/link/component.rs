@@ -7,7 +7,7 @@
 
 use std::io::Write;
 
-use hoist_x86::boundary::IMPORT_MODULE;
+use hoist_x86::boundary::{IMPORT_MODULE, export};
 use wasm_encoder::reencode::{self, Reencode, ReencodeComponent};
 use wasm_encoder::{
     CodeSection, Component, ComponentSectionId, CustomSection, Encode, ExportKind, ExportSection, Function, FunctionSection,
@@ -129,7 +129,8 @@ fn facade(kernel: &Kernel<'_>) -> Result<Vec<u8>, LinkError> {
         kernel.renumber().parse_import(&mut imports, *import)?;
     }
     let (mut functions, mut exports, mut code) = (FunctionSection::new(), ExportSection::new(), CodeSection::new());
-    for export in kernel.public_exports() {
+    // What hosts call behind the component's back is no part of its world.
+    for export in kernel.public_exports().filter(|export| export.name != export::FAULT) {
         match export.kind {
             ExternalKind::Func => {
                 let defined = kernel.function(export.index)?.checked_sub(kernel.imports.len() as u32);

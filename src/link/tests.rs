@@ -22,7 +22,7 @@ fn rootfs() -> RootFs {
 
 /// `(i32, i32) -> i32`, the constant 1.
 fn one() -> LiftedFunction {
-    LiftedFunction { body: vec![0, 0x41, 1, 0x0b], name: "one".into(), hints: Vec::new() }
+    LiftedFunction { body: vec![0, 0x41, 1, 0x0b], name: "one".into(), ..LiftedFunction::default() }
 }
 
 fn component(lifted: &Lifted) -> Result<Vec<u8>, LinkError> {
@@ -88,7 +88,7 @@ fn core_modules_define_one_memory_and_one_table_and_import_only_wasi() {
 #[test]
 fn a_function_that_is_not_valid_is_refused() {
     let lifted = Lifted {
-        functions: vec![LiftedFunction { body: vec![0, 0x0b], name: "nothing".into(), hints: Vec::new() }],
+        functions: vec![LiftedFunction { body: vec![0, 0x0b], name: "nothing".into(), ..LiftedFunction::default() }],
         ..Lifted::default()
     };
     assert!(matches!(component(&lifted), Err(LinkError::Invalid(_))));
@@ -148,7 +148,7 @@ fn the_rom_may_be_in_many_parts() {
     let runner = Runner::new(Profiler::None).expect("a runner");
     let component = runner.load(file.path(), &Cache::none(), || ()).expect("compiled");
     let invocation = Invocation { args: vec!["app".into(), "7".into()], ..Invocation::default() };
-    assert_eq!(runner.run(&component, &invocation).expect("an exit status"), 7);
+    assert_eq!(runner.run(&component, &invocation, &Vec::new).expect("an exit status"), 7);
 }
 
 #[test]

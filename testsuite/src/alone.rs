@@ -52,7 +52,7 @@ pub fn lift_as(code: &[u8], layout: &Layout, wanted: u64, twin: Twin, nans: Nans
         opt::fix_nans(&mut unit);
     }
     wasm::lower(&mut unit);
-    Ok(wasm::emit(&unit, layout, &Default::default()).0)
+    Ok(wasm::emit(&unit, layout, &Default::default()).body)
 }
 
 /// The Wasm instructions that this code becomes, as WebAssembly's text format names them, without those that any function has.

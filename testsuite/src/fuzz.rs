@@ -199,7 +199,7 @@ impl Batch {
                 opt::run(&mut unit);
                 wasm::lower(&mut unit);
                 let entries: Vec<u32> = unit.entries.iter().map(|entry| entry.pc).collect();
-                (wasm::emit(&unit, &layout, &callees).0, entries)
+                (wasm::emit(&unit, &layout, &callees).body, entries)
             })?;
             for (label, pc) in (0..).zip(entries) {
                 let old = code_map.entry(pc).or_insert((job, label));
@@ -208,7 +208,7 @@ impl Batch {
                 }
             }
             names.push(format!("function {job}"));
-            lifted.functions.push(LiftedFunction { body, name: format!("function {job}"), hints: Vec::new() });
+            lifted.functions.push(LiftedFunction { body, name: format!("function {job}"), ..LiftedFunction::default() });
         }
         let ends = (0..).zip(codes).map(|(number, code)| CODE + number * PAGE + code.len() as u32).collect();
         Ok(Batch { module: module::alone(&layout, &lifted), names, code_map, ends })
@@ -241,6 +241,7 @@ fn interpret(cpu: &mut CpuState, memory: &mut [u8], mut pc: u32, stop: impl Fn(u
                 Stop::At(_) => return Ending::Endless,
                 Stop::Exception { vector, at } => return Ending::Exception { vector, at },
                 Stop::Unknown { .. } => return Ending::Unknown,
+                Stop::Fault { .. } => return Ending::Fault,
                 Stop::Syscall { next } => pc = next,
             }
         }

@@ -198,7 +198,7 @@ fn interpret(interpreter: &mut Interpreter, memory: &mut TestMemory, len: u32, s
         Stop::At(pc) if pc == CODE + len + JUMP => End::At(CODE + len),
         Stop::At(pc) => End::At(pc),
         Stop::Exception { vector, at } => End::Signal { signal: signal_of(vector), at },
-        Stop::Unknown { .. } | Stop::Syscall { .. } => End::Unknown,
+        Stop::Unknown { .. } | Stop::Syscall { .. } | Stop::Fault { .. } => End::Unknown,
     }
 }
 

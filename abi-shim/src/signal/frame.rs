@@ -39,6 +39,7 @@ struct Context {
     old_mask: u64,
     cr2: u64,
     fpstate: u64,
+    /// Of no use to Linux; the last says that registers or rip are not those of the interrupted code.
     reserved: [u64; 8],
     mask: SignalSet,
 }
@@ -99,7 +100,7 @@ pub(super) fn push(
             old_mask: 0,
             cr2: 0,
             fpstate,
-            reserved: [0; 8],
+            reserved: [0, 0, 0, 0, 0, 0, 0, u64::from(info.signal == super::number::SIGSEGV && k.task.inexact)],
             mask,
         };
         if let Some(number) = restart {
@@ -131,11 +132,14 @@ pub(super) fn push(
 /// rt_sigreturn(2): takes everything back from the frame; gives the pc and rax of the interrupted code.
 ///
 /// # Errors
-/// EFAULT if the frame is not there: the process gets SIGSEGV.
+/// EFAULT if the frame is not there, or is not exact: the process gets SIGSEGV.
 pub fn sigreturn(k: &mut Kernel) -> Result<(u32, u64), Errno> {
     // The handler's return took the return address.
     let frame = cpu::get_register(cpu::RSP).wrapping_sub(8);
     let context: Context = user::read(frame + CONTEXT)?;
+    if context.reserved[7] != 0 {
+        return Err(Errno::EFAULT);
+    }
     cpu::with_registers(|cpu| {
         if context.fpstate != 0 {
             let mut image = [0; XSAVE];

@@ -1,5 +1,6 @@
 //! Wasm code as bytes, with the peepholes that need to know only the last instruction.
 
+use hoist_x86::ir::Value;
 use wasm_encoder::{BlockType, Encode, Instruction};
 
 #[derive(Default)]
@@ -10,6 +11,7 @@ pub struct Code {
     /// Where the last instruction is a `br 0`: falling out of the block does the same.
     last_br_0: Option<usize>,
     hints: Vec<Hint>,
+    accesses: Vec<(u32, Value)>,
 }
 
 /// Which way a branch nearly always goes (the branch-hinting proposal).
@@ -37,6 +39,12 @@ impl Code {
         self.op(Instruction::If(ty));
     }
 
+    /// An instruction that may reach a bad address: what `value` does.
+    pub fn access(&mut self, value: Value, instruction: Instruction<'_>) {
+        self.accesses.push((self.bytes.len() as u32, value));
+        self.op(instruction);
+    }
+
     /// `local.get`, or `local.tee` in place of the `local.set` just before.
     pub fn local_get(&mut self, local: u32) {
         const LOCAL_TEE: u8 = 0x22;
@@ -62,8 +70,8 @@ impl Code {
         self.op(Instruction::End);
     }
 
-    /// The code, and the hints with their offsets in it.
-    pub fn finish(self) -> (Vec<u8>, Vec<Hint>) {
-        (self.bytes, self.hints)
+    /// The code, and hints and accesses with their offsets in it.
+    pub fn finish(self) -> (Vec<u8>, Vec<Hint>, Vec<(u32, Value)>) {
+        (self.bytes, self.hints, self.accesses)
     }
 }

@@ -1,6 +1,7 @@
 //! Writing a function's body: structured control after Ramsey, "Beyond Relooper: Recursive Translation of
 //! Unstructured Control Flow to Structured Control Flow" (ICFP 2022), over the flow graph that [`super::flow`] made reducible.
 
+use hoist_x86::accesses::Access;
 use hoist_x86::boundary::code_map;
 use hoist_x86::builder::Floats;
 use hoist_x86::ir::{BinOp, BlockId, Edge, Exit, Func, Inst, Term, Type, UnOp, Value};
@@ -16,8 +17,17 @@ use crate::callees::Callees;
 use crate::graph::Dominators;
 use crate::unit::{Twin, Unit};
 
-/// A function's body, with the declarations of its locals, and hints for its branches.
-pub fn emit(unit: &Unit, layout: &Layout, callees: &Callees) -> (Vec<u8>, Vec<Hint>) {
+/// A function as Wasm. Offsets count from the start of its body with the declarations of its locals.
+pub struct Emitted {
+    pub body: Vec<u8>,
+    /// For its branches.
+    pub hints: Vec<Hint>,
+    /// Its accesses to user memory, and those of helpers that it calls.
+    pub accesses: Vec<Access>,
+}
+
+/// A function's body, with the declarations of its locals, and what is known of it.
+pub fn emit(unit: &Unit, layout: &Layout, callees: &Callees) -> Emitted {
     let flow = Flow::new(unit);
     let graph = flow.graph();
     let dominators = Dominators::new(&graph, flow.entry);
@@ -38,7 +48,7 @@ pub fn emit(unit: &Unit, layout: &Layout, callees: &Callees) -> (Vec<u8>, Vec<Hi
         trees: &trees,
         locals: &locals,
     };
-    let (code, mut hints) = emitter.function();
+    let (code, mut hints, accesses) = emitter.function();
     let declared = locals.declared.iter().map(|&(n, ty)| (n, val_type(ty)));
     let mut body = Vec::new();
     // `Function` writes the declarations; its encoding begins with the size, which the layer above writes.
@@ -46,10 +56,13 @@ pub fn emit(unit: &Unit, layout: &Layout, callees: &Callees) -> (Vec<u8>, Vec<Hi
     let code_len = code.len();
     function.raw(code);
     body.extend(function.into_raw_body());
+    let declarations = (body.len() - code_len) as u32;
     for hint in &mut hints {
-        hint.offset += (body.len() - code_len) as u32;
+        hint.offset += declarations;
     }
-    (body, hints)
+    let access = |(offset, value)| Some(Access { offset: offset + declarations, pc: unit.instruction_of(value)? });
+    let accesses = accesses.into_iter().filter_map(access).collect();
+    Emitted { body, hints, accesses }
 }
 
 pub fn val_type(ty: Type) -> ValType {
@@ -127,7 +140,7 @@ impl Emitter<'_> {
         &self.unit.func
     }
 
-    fn function(mut self) -> (Vec<u8>, Vec<Hint>) {
+    fn function(mut self) -> (Vec<u8>, Vec<Hint>, Vec<(u32, Value)>) {
         self.check_exact();
         let has_calls = self.has_calls();
         if has_calls {
@@ -478,17 +491,17 @@ impl Emitter<'_> {
             Inst::Load { op, disp, .. } => {
                 let memory =
                     MemArg { offset: disp as u64, align: 0, target: MemArgTarget::Memory(layout.user_memory), ordering: None };
-                self.code.op(super::spelling::load(op, memory));
+                self.code.access(value, super::spelling::load(op, memory));
             }
             Inst::Store { op, disp, .. } => {
                 let memory =
                     MemArg { offset: disp as u64, align: 0, target: MemArgTarget::Memory(layout.user_memory), ordering: None };
-                self.code.op(super::spelling::store(op, memory));
+                self.code.access(value, super::spelling::store(op, memory));
             }
             Inst::Copy { .. } => {
-                self.code.op(Instruction::MemoryCopy { src_mem: layout.user_memory, dst_mem: layout.user_memory })
+                self.code.access(value, Instruction::MemoryCopy { src_mem: layout.user_memory, dst_mem: layout.user_memory })
             }
-            Inst::Fill { .. } => self.code.op(Instruction::MemoryFill(layout.user_memory)),
+            Inst::Fill { .. } => self.code.access(value, Instruction::MemoryFill(layout.user_memory)),
             Inst::GetReg(reg) => self.code.op(Instruction::GlobalGet(layout.first_global + reg.index() as u32)),
             Inst::Round => {
                 let rounds = layout.first_global + Reg::ROUNDS.index() as u32;
@@ -502,7 +515,7 @@ impl Emitter<'_> {
                 self.code.op(Instruction::I32GtS);
             }
             Inst::SetReg(reg, _) => self.code.op(Instruction::GlobalSet(layout.first_global + reg.index() as u32)),
-            Inst::Helper { helper, .. } => self.code.op(Instruction::Call(layout.helpers[helper as usize])),
+            Inst::Helper { helper, .. } => self.code.access(value, Instruction::Call(layout.helpers[helper as usize])),
             Inst::Param(_) | Inst::Alias(_) | Inst::Nop => unreachable!("{inst:?} has no code of its own"),
         }
     }

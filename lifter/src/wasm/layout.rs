@@ -3,6 +3,8 @@
 //! The linker knows every index of the merged core module before a single function is emitted, so bodies are
 //! encoded once, with their final indices, and copied into the module as they are.
 
+use hoist_x86::accesses::Accesses;
+
 use super::code::Hint;
 
 /// The index spaces of the merged core module, as lifted code sees them.
@@ -50,6 +52,8 @@ pub struct LiftedFunction {
     pub name: String,
     /// Which way its branches go, in the order of their offsets.
     pub hints: Vec<Hint>,
+    /// Where it reaches memory.
+    pub accesses: Accesses,
 }
 
 /// A guest address at which lifted code can be entered.

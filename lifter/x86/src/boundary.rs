@@ -138,6 +138,9 @@ pub mod export {
     pub const FILL: &str = "hoist_fill";
     /// `(vector: i32, pc: i32) -> i32`: raises a processor exception at pc; returns the pc to go on at.
     pub const EXCEPTION: &str = "hoist_exception";
+    /// `(address: i64, pc: i64, unknown: i32) -> i64`: lifted code has reached a bad address and trapped; runs on to the end, and returns the exit
+    /// code, or -1 if it cannot. For the host, which finds it among the exports of the core module; negative numbers are not known.
+    pub const FAULT: &str = "hoist_fault";
     /// A static, so an exported global: kernel address of level one of the [`super::code_map`].
     pub const CODE_MAP: &str = "HOIST_CODE_MAP";
     /// `hoist_helper_<name>`: one for each [`crate::helper::Helper`].

@@ -5,7 +5,7 @@ use crate::ir::Type;
 use crate::state::CpuState;
 
 /// User memory as helpers and the interpreter reach it. Addresses wrap modulo 2³². An access to an address that is not
-/// backed ends the guest (Wasm traps), so there is no error to return.
+/// backed ends the guest (Wasm traps), or does nothing and is remembered for [`Memory::take_fault`].
 pub trait Memory {
     /// `N` is 1, 2, 4, 8 or 16.
     fn load<const N: usize>(&mut self, addr: u32) -> [u8; N];
@@ -13,6 +13,13 @@ pub trait Memory {
     /// As memmove(3).
     fn copy(&mut self, to: u32, from: u32, len: u32);
     fn fill(&mut self, to: u32, byte: u8, len: u32);
+
+    /// The address of the first access since the last call that was a bad one. The interpreter asks after each instruction of the IR that may
+    /// have made one.
+    #[inline]
+    fn take_fault(&mut self) -> Option<u32> {
+        None
+    }
 
     /// Reads code bytes.
     fn fetch(&mut self, addr: u32, into: &mut [u8]) {

@@ -40,6 +40,8 @@ pub enum Stop {
     Syscall { next: u32 },
     /// A processor exception at the instruction at `at` (for INT3 the address after it).
     Exception { vector: Vector, at: u32 },
+    /// The instruction at `at` reached a bad address. What came before it is done, and it has changed no register; the status flags may be older.
+    Fault { at: u32, address: u32 },
     /// No meaning is known for the instruction at `at`, which begins with `bytes`: the kernel raises #UD and can report it.
     Unknown { at: u32, bytes: [u8; MAX_LENGTH] },
 }
@@ -117,7 +119,17 @@ impl Interpreter {
             let block = self.blocks.get_mut(number);
             self.stats.blocks += 1;
             self.stats.instructions += u64::from(block.instructions);
-            let (part, exit) = block.code.run(cpu, memory);
+            let (part, exit) = match block.code.run(cpu, memory) {
+                Ok(left) => left,
+                Err((part, fault)) => {
+                    let at = instruction_at(self.blocks.get(number), part, fault.step);
+                    if last.is_some_and(|left| left.block != number) {
+                        self.write_flags(last, ALL_FLAGS, cpu, memory);
+                    }
+                    return Stop::Fault { at, address: fault.address };
+                }
+            };
+            let block = self.blocks.get_mut(number);
             let slots = &block.code.slots;
             let value = |value: Value| slots[value.0 as usize] as u32;
             let target = |to: Target| match to {
@@ -166,22 +178,24 @@ impl Interpreter {
         let Code { slots, parts, .. } = &mut self.blocks.get_mut(left.block).code;
         let part = &parts[left.part];
         if part.tail_flags & wanted != 0 {
-            steps::run(&part.tail, slots, cpu, memory);
+            // A tail has no accesses: `compile::mark`.
+            let _ = steps::run(&part.tail, slots, cpu, memory);
         }
     }
 }
 
 impl Code {
-    /// Runs from the first block to an exit: the number of the last part and the exit, values in it being slots.
-    fn run(&mut self, cpu: &mut CpuState, memory: &mut impl Memory) -> (usize, Exit) {
+    /// Runs from the first block to an exit: the number of the last part and the exit, values in it being slots. Or to a bad access: the
+    /// part where it was made.
+    fn run(&mut self, cpu: &mut CpuState, memory: &mut impl Memory) -> Result<(usize, Exit), (usize, steps::Fault)> {
         let Code { slots, parts, .. } = self;
         let mut at = 0;
         loop {
             let Part { main, term, .. } = &parts[at];
-            steps::run(main, slots, cpu, memory);
+            steps::run(main, slots, cpu, memory).map_err(|fault| (at, fault))?;
             let slot = |value: &Value| slots[value.0 as usize] as u32;
             let edge = match term {
-                Term::Exit(exit) => return (at, *exit),
+                Term::Exit(exit) => return Ok((at, *exit)),
                 Term::Jump(edge) => edge,
                 Term::Branch { cond, yes, no } => {
                     if slot(cond) != 0 {
@@ -224,13 +238,14 @@ fn translate_at(memory: &mut impl Memory, key: Key) -> Result<Block, Stop> {
     let mut window = [0; WINDOW];
     let in_page = ((PAGE - pc % PAGE) as usize).min(WINDOW);
     memory.fetch(pc, &mut window[..in_page]);
-    let (mut func, mut length, mut instructions) = translate_block(&window[..in_page], key);
+    let mut ignore = |_, _| {};
+    let (mut func, mut length, mut instructions) = translate_block(&window[..in_page], key, &mut ignore);
     if instructions == 0 && in_page < MAX_LENGTH {
         // The next page is read only for an instruction that may reach into it.
         if instruction(&window[..in_page], pc) == Err(Undecodable::Truncated) {
             memory.fetch(pc.wrapping_add(in_page as u32), &mut window[in_page..MAX_LENGTH]);
             let length_of_one = instruction(&window[..MAX_LENGTH], pc).map_or(0, |instr| instr.len());
-            (func, length, instructions) = translate_block(&window[..length_of_one], key);
+            (func, length, instructions) = translate_block(&window[..length_of_one], key, &mut ignore);
         }
     }
     if instructions == 0 {
@@ -240,8 +255,18 @@ fn translate_at(memory: &mut impl Memory, key: Key) -> Result<Block, Stop> {
     Ok(Block::new(key, bytes, instructions, compile::compile(func)))
 }
 
-/// IR of the instructions that stand at `pc`, up to the end of a block or of the bytes; how many bytes and instructions they are.
-fn translate_block(code: &[u8], key: Key) -> (Func, usize, u32) {
+/// The address of the instruction that a step belongs to. The block is translated once more, so that those that run well need not remember.
+fn instruction_at(block: &Block, part: usize, step: usize) -> u32 {
+    let mut begins = Vec::new();
+    let (func, ..) = translate_block(&block.bytes, block.key, &mut |value, pc| begins.push((value, pc)));
+    let value = compile::value_of_step(func, part, step).unwrap_or(Value(0));
+    let after = begins.partition_point(|&(first, _)| first <= value.0);
+    after.checked_sub(1).map_or(block.key.pc(), |index| begins[index].1)
+}
+
+/// IR of the instructions that stand at `pc`, up to the end of a block or of the bytes; how many bytes and instructions they are. `begins` is
+/// told the number of each instruction's first value, and its address.
+fn translate_block(code: &[u8], key: Key, begins: &mut dyn FnMut(u32, u32)) -> (Func, usize, u32) {
     let pc = key.pc();
     let labels = BTreeMap::new();
     let mut func = Func::new();
@@ -251,6 +276,7 @@ fn translate_block(code: &[u8], key: Key) -> (Func, usize, u32) {
     let (mut length, mut count) = (0, 0);
     for instr in straight(code, pc).take(MAX_INSTRUCTIONS) {
         let Ok(instr) = instr else { break };
+        begins(builder.func.insts.len() as u32, pc.wrapping_add(length as u32));
         if builder.func.insts.len() > MAX_VALUES || !translate(&mut builder, &instr) {
             break;
         }

@@ -380,4 +380,13 @@ impl Inst {
             _ => false,
         }
     }
+
+    /// Does it reach user memory, so that the address may be a bad one?
+    pub fn may_fault(&self) -> bool {
+        match self {
+            Inst::Load { .. } | Inst::Store { .. } | Inst::Copy { .. } | Inst::Fill { .. } => true,
+            Inst::Helper { helper, .. } => !helper.signature().pure,
+            _ => false,
+        }
+    }
 }

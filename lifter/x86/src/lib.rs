@@ -6,6 +6,7 @@
 
 extern crate alloc;
 
+pub mod accesses;
 pub mod boundary;
 pub mod builder;
 pub mod decode;

@@ -34,11 +34,11 @@ impl Lifted {
             let body =
                 alone::lift_as(bytes, &layout, alone::ALL, if depends { Twin::Is(twin) } else { Twin::Unneeded }, self.nans);
             let body = body.map_err(|error| wasmtime::Error::msg(error.to_string()))?;
-            lifted.functions.push(LiftedFunction { body, name: format!("form {number}"), hints: Vec::new() });
+            lifted.functions.push(LiftedFunction { body, name: format!("form {number}"), ..LiftedFunction::default() });
             if depends {
                 let body = alone::lift_as(bytes, &layout, alone::ALL, Twin::Itself, self.nans);
                 let body = body.map_err(|error| wasmtime::Error::msg(error.to_string()))?;
-                lifted.twins.push(LiftedFunction { body, name: format!("twin of form {number}"), hints: Vec::new() });
+                lifted.twins.push(LiftedFunction { body, name: format!("twin of form {number}"), ..LiftedFunction::default() });
             }
         }
         let instance = self.machine.load(&module::alone(&layout, &lifted))?;

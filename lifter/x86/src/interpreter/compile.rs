@@ -21,7 +21,20 @@ fn flag_bit(reg: Reg) -> u8 {
 pub const ALL_FLAGS: u8 = 0x3f;
 
 /// Compiles a function that begins at its first block.
-pub fn compile(mut func: Func) -> Code {
+pub fn compile(func: Func) -> Code {
+    let (func, marks, wanted) = prepare(func);
+    emit(&func, &marks, wanted)
+}
+
+/// The value that a step of a part's main list computes, or that stands for what it does; of the function that was compiled.
+pub fn value_of_step(func: Func, part: usize, step: usize) -> Option<Value> {
+    let (func, marks, _) = prepare(func);
+    let block = func.blocks.get(part)?;
+    main_values(&marks, block).filter(|value| Step::new(func.inst(*value), 0, |_| 0).is_some()).nth(step)
+}
+
+/// What the values of a function become in the interpreter, who needs them, and the flags that it wants.
+fn prepare(mut func: Func) -> (Func, Vec<Need>, u8) {
     for id in 0..func.blocks.len() {
         forward_registers(&mut func, id);
     }
@@ -31,10 +44,11 @@ pub fn compile(mut func: Func) -> Code {
         drop_dead_flags(&mut func, id, live);
     }
     let marks = mark(&func);
-    emit(&func, &marks, wanted.first().copied().unwrap_or(ALL_FLAGS))
+    (func, marks, wanted.first().copied().unwrap_or(ALL_FLAGS))
 }
 
-/// Replaces reads of registers that the block has read or written before, and removes writes that a later one hides.
+/// Replaces reads of registers that the block has read or written before, and removes writes that a later one hides: from who comes
+/// behind the block, and from a signal's handler, which sees the registers (but not the status flags) as they are at a bad access.
 fn forward_registers(func: &mut Func, id: usize) {
     let insts = func.blocks[id].insts.clone();
     let mut known: [Option<Value>; Reg::COUNT] = [None; Reg::COUNT];
@@ -57,6 +71,8 @@ fn forward_registers(func: &mut Func, id: usize) {
         if let Inst::SetReg(reg, new) = *func.inst(value) {
             func.insts[value.0 as usize] = if written[reg.index()] { Inst::Nop } else { Inst::SetReg(reg, func.resolve(new)) };
             written[reg.index()] = true;
+        } else if func.inst(value).may_fault() {
+            Reg::all().filter(|reg| !reg.is_status_flag()).for_each(|reg| written[reg.index()] = false);
         }
     }
 }
@@ -156,7 +172,7 @@ fn mark(func: &Func) -> Vec<Need> {
         for &value in &block.insts {
             if is_tail_root(func, block, value) {
                 need(func, &mut marks, value, Need::Tail);
-            } else if func.inst(value).has_effect() {
+            } else if func.inst(value).has_effect() || func.inst(value).may_fault() {
                 need(func, &mut marks, value, Need::Main);
             }
         }
@@ -179,6 +195,21 @@ fn need(func: &Func, marks: &mut [Need], value: Value, need_: Need) {
         return need(func, marks, half, need_);
     }
     func.inst(value).for_each_use(|operand| need(func, marks, operand, need_));
+}
+
+/// In blocks that stay inside the function nothing is left for the tail, but a value there may serve a tail elsewhere.
+fn has_tail(block: &Block) -> bool {
+    matches!(block.term, Some(Term::Exit(_)))
+}
+
+/// What the main list of a block's steps is made of.
+fn main_values<'f>(marks: &'f [Need], block: &'f Block) -> impl Iterator<Item = Value> + 'f {
+    let in_main = move |value: &Value| match marks[value.0 as usize] {
+        Need::Main => true,
+        Need::Tail => !has_tail(block),
+        Need::Nobody => false,
+    };
+    block.insts.iter().copied().filter(in_main)
 }
 
 /// Numbers the values that are needed and writes the steps.
@@ -214,17 +245,9 @@ fn emit(func: &Func, marks: &[Need], flags_wanted: u8) -> Code {
     };
     let mut parts = Vec::new();
     for block in &func.blocks {
-        let steps = |which: Need| -> Box<[Step]> {
-            let wanted = block.insts.iter().filter(|value| marks[value.0 as usize] == which);
-            wanted.filter_map(step).collect()
-        };
-        // In blocks that stay inside the function nothing is left for the tail, but a value here may serve a tail elsewhere.
-        let (mut main, mut tail) = (steps(Need::Main), steps(Need::Tail));
-        if !matches!(block.term, Some(Term::Exit(_))) && !tail.is_empty() {
-            let both = block.insts.iter().filter(|value| marks[value.0 as usize] != Need::Nobody);
-            main = both.filter_map(step).collect();
-            tail = Box::default();
-        }
+        let main = main_values(marks, block).filter_map(|value| step(&value)).collect();
+        let in_tail = |value: &&Value| has_tail(block) && marks[value.0 as usize] == Need::Tail;
+        let tail: Box<[Step]> = block.insts.iter().filter(in_tail).filter_map(step).collect();
         let params = block.params.iter().map(|&value| slot(value)).collect();
         let mut term = block.term.clone().unwrap_or(Term::Exit(Exit::Interpret { at: block.pc }));
         term.map_uses(|value| Value(u32::from(slot(value))));

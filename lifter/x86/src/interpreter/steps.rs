@@ -175,9 +175,17 @@ impl Step {
     }
 }
 
-/// Runs steps in their order.
-pub fn run(steps: &[Step], slots: &mut [u128], cpu: &mut CpuState, memory: &mut impl Memory) {
-    for step in steps {
+/// A step that reached a bad address.
+#[derive(Clone, Copy, Debug)]
+pub struct Fault {
+    /// Its number.
+    pub step: usize,
+    pub address: u32,
+}
+
+/// Runs steps in their order, up to one that reaches a bad address.
+pub fn run(steps: &[Step], slots: &mut [u128], cpu: &mut CpuState, memory: &mut impl Memory) -> Result<(), Fault> {
+    for (number, step) in steps.iter().enumerate() {
         match *step {
             Step::Un { op, to, a } => slots[usize::from(to)] = scalar::unary(op, slots[usize::from(a)]),
             Step::Bin { op, to, a, b } => {
@@ -203,18 +211,22 @@ pub fn run(steps: &[Step], slots: &mut [u128], cpu: &mut CpuState, memory: &mut 
             Step::Load { op, to, addr, disp } => {
                 let addr = (slots[usize::from(addr)] as u32).wrapping_add(disp as u32);
                 slots[usize::from(to)] = load(op, addr, memory);
+                check(number, memory)?;
             }
             Step::Store { op, addr, value, disp } => {
                 let addr = (slots[usize::from(addr)] as u32).wrapping_add(disp as u32);
                 store(op, addr, slots[usize::from(value)], memory);
+                check(number, memory)?;
             }
             Step::Copy { to, from, len } => {
                 let [to, from, len] = [to, from, len].map(|slot| slots[usize::from(slot)] as u32);
                 memory.copy(to, from, len);
+                check(number, memory)?;
             }
             Step::Fill { to, byte, len } => {
                 let [to, byte, len] = [to, byte, len].map(|slot| slots[usize::from(slot)] as u32);
                 memory.fill(to, byte as u8, len);
+                check(number, memory)?;
             }
             Step::GetInt { to, index } => slots[usize::from(to)] = u128::from(cpu.int[usize::from(index)]),
             Step::SetInt { index, value } => cpu.int[usize::from(index)] = slots[usize::from(value)] as u64,
@@ -225,11 +237,21 @@ pub fn run(steps: &[Step], slots: &mut [u128], cpu: &mut CpuState, memory: &mut 
             Step::SetReg { reg, value } => cpu.set(reg, slots[usize::from(value)]),
             Step::Helper { helper, to, args } => {
                 let result = helper.call(cpu, memory, args.map(|arg| slots[usize::from(arg)]));
+                check(number, memory)?;
                 if helper.signature().result.is_some() {
                     slots[usize::from(to)] = result;
                 }
             }
         }
+    }
+    Ok(())
+}
+
+#[inline(always)]
+fn check(step: usize, memory: &mut impl Memory) -> Result<(), Fault> {
+    match memory.take_fault() {
+        Some(address) => Err(Fault { step, address }),
+        None => Ok(()),
     }
 }
 

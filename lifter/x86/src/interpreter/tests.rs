@@ -405,3 +405,85 @@ fn nans_are_those_of_sse() {
     assert_eq!(promote(signalling), 0x7ff8_0000_2000_0000);
     assert_eq!(demote(0xfff0_0000_2000_0000), 0xffc0_0001);
 }
+
+/// Memory that ends where [`Ram`] does.
+struct Checked<'a>(&'a mut Ram, Option<u32>);
+
+impl Checked<'_> {
+    fn is_good(&mut self, addr: u32, len: usize) -> bool {
+        let good = addr as usize + len <= self.0.0.len();
+        if !good {
+            self.1 = Some(addr);
+        }
+        good
+    }
+}
+
+impl Memory for Checked<'_> {
+    fn load<const N: usize>(&mut self, addr: u32) -> [u8; N] {
+        if self.is_good(addr, N) { self.0.load(addr) } else { [0; N] }
+    }
+    fn store<const N: usize>(&mut self, addr: u32, bytes: [u8; N]) {
+        if self.is_good(addr, N) {
+            self.0.store(addr, bytes);
+        }
+    }
+    fn copy(&mut self, to: u32, from: u32, len: u32) {
+        self.0.copy(to, from, len);
+    }
+    fn fill(&mut self, to: u32, byte: u8, len: u32) {
+        self.0.fill(to, byte, len);
+    }
+    fn take_fault(&mut self) -> Option<u32> {
+        self.1.take()
+    }
+}
+
+#[test]
+fn a_bad_access_leaves_the_registers_as_they_were() {
+    const BAD: u64 = 0x7fff_0000;
+    let run = |code: &[u8]| {
+        let mut machine = Machine::new(code);
+        machine.set(Reg::RCX, BAD).set(Reg::RAX, 1).set(Reg::RSP, STACK);
+        let Machine { cpu, ram, interpreter } = &mut machine;
+        let stop = interpreter.run(cpu, &mut Checked(ram, None), CODE, |_| false);
+        (stop, machine)
+    };
+    // mov eax, 7; mov edx, [rsp]; mov ebx, [rcx+4]; mov eax, 9; mov ebx, 5; mov edx, 6; hlt
+    let mut code = vec![0xb8, 7, 0, 0, 0, 0x8b, 0x14, 0x24, 0x8b, 0x59, 4];
+    code.extend([0xb8, 9, 0, 0, 0, 0xbb, 5, 0, 0, 0, 0xba, 6, 0, 0, 0, 0xf4]);
+    let (stop, machine) = run(&code);
+    assert_eq!(stop, Stop::Fault { at: CODE + 8, address: BAD as u32 + 4 });
+    assert_eq!([Reg::RAX, Reg::RBX, Reg::RDX].map(|reg| machine.get(reg)), [7, 0, 0]);
+    // What the result of is used for nothing: mov eax, [rcx]; mov eax, 2; hlt
+    let (stop, machine) = run(&[0x8b, 0x01, 0xb8, 2, 0, 0, 0, 0xf4]);
+    assert_eq!((stop, machine.get(Reg::RAX)), (Stop::Fault { at: CODE, address: BAD as u32 }, 1));
+    // Each by itself: push, pop, call, inc [rcx], xchg, movs, fld, movaps, leave, pushf, enter, cmpxchg
+    let alone: [(&[u8], Reg); 12] = [
+        (&[0x50], Reg::RSP),
+        (&[0x58], Reg::RSP),
+        (&[0xe8, 0, 0, 0, 0], Reg::RSP),
+        (&[0xff, 0x01], Reg::RCX),
+        (&[0x48, 0x87, 0x01], Reg::RCX),
+        (&[0xa4], Reg::RSI),
+        (&[0xdd, 0x01], Reg::RCX),
+        (&[0x0f, 0x28, 0x01], Reg::RCX),
+        (&[0xc9], Reg::RBP),
+        (&[0x9c], Reg::RSP),
+        (&[0xc8, 16, 0, 0], Reg::RSP),
+        (&[0x0f, 0xb1, 0x11], Reg::RCX),
+    ];
+    for (code, bad) in alone {
+        let mut machine = Machine::new(code);
+        machine
+            .set(Reg::RCX, u64::from(DATA))
+            .set(Reg::RDI, u64::from(DATA))
+            .set(Reg::RSI, u64::from(DATA))
+            .set(bad, BAD + 0x100);
+        let before = machine.cpu.int;
+        let Machine { cpu, ram, interpreter } = &mut machine;
+        let stop = interpreter.run(cpu, &mut Checked(ram, None), CODE, |_| false);
+        assert!(matches!(stop, Stop::Fault { at: CODE, .. }), "{code:x?}: {stop:x?}");
+        assert_eq!(machine.cpu.int, before, "{code:x?}");
+    }
+}

@@ -223,9 +223,13 @@ fn pop(b: &mut Builder<'_>, instr: &Instruction) {
 
 fn leave(b: &mut Builder<'_>, instr: &Instruction) {
     let width = if instr.code() == Code::Leavew { Width::B16 } else { Width::B64 };
+    // The registers change only if the load is good.
     let rbp = b.get(Reg::RBP);
-    b.set(Reg::RSP, rbp);
-    let value = b.pop(width);
+    let addr = b.wrap(rbp);
+    let value = b.load(width, addr, 0);
+    let size = b.i64(i64::from(width.bytes()));
+    let rsp = b.bin(BinOp::I64Add, rbp, size);
+    b.set(Reg::RSP, rsp);
     b.write_gpr(if width == Width::B64 { Register::RBP } else { Register::BP }, value);
 }
 
