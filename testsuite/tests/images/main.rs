@@ -61,7 +61,7 @@ fn lifts(image: &str) -> Vec<Lift> {
         Ok("none") => vec![Lift::None],
         Ok(_) => vec![Lift::All],
         Err(_) if image == "programs" => vec![Lift::All, Lift::None],
-        // A whole distribution: gcc's programs and python3 are linked for the same addresses, so that most would be interpreted anyway.
+        // A whole distribution: its translation takes minutes.
         Err(_) if image == "debian" => vec![Lift::None],
         Err(_) => vec![Lift::All],
     }
