@@ -2,6 +2,7 @@
 //! model, and that model in the words of other platforms.
 
 pub mod compose;
+mod dollars;
 pub mod emit;
 pub mod error;
 pub mod image;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::dollars;
 use crate::error::{Error, Problem};
 use crate::yaml::{Node, Value};
 
@@ -65,28 +66,19 @@ impl Substitution<'_> {
         if depth > MAX_NESTING {
             return Err(self.invalid());
         }
-        let (mut out, mut rest) = (String::new(), text);
-        while let Some(at) = rest.find('$') {
-            out.push_str(&rest[..at]);
-            rest = &rest[at + 1..];
-            if let Some(after) = rest.strip_prefix('$') {
-                out.push('$');
-                rest = after;
-            } else if let Some(after) = rest.strip_prefix('{') {
+        dollars::replace(text, |rest, out| {
+            if let Some(after) = rest.strip_prefix('{') {
                 let end = closing(after).ok_or_else(|| self.invalid())?;
                 out.push_str(&self.braced(&after[..end], depth)?);
-                rest = &after[end + 1..];
-            } else {
-                let (name, after) = name(rest);
-                if name.is_empty() {
-                    return Err(self.invalid());
-                }
-                out.push_str(&self.value(name));
-                rest = after;
+                return Ok(&after[end + 1..]);
             }
-        }
-        out.push_str(rest);
-        Ok(out)
+            let (name, after) = name(rest);
+            if name.is_empty() {
+                return Err(self.invalid());
+            }
+            out.push_str(&self.value(name));
+            Ok(after)
+        })
     }
 
     /// What stands between braces.

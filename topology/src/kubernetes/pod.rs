@@ -1,12 +1,14 @@
 //! A Pod template → services: one for each container.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::select::{milli, units};
 use crate::Stated;
+use crate::dollars;
 use crate::model::{
     Amounts, Check, Condition, ConfigFiles, EnvFrom, Health, Hook, Host, KeyPath, Kind, Link, Mount, MountSource, Port, Probe,
     Process, Protocol, Published, Resources, Restart, RestartPolicy, Secret, Service, Source, Variable, Via,
@@ -222,30 +224,17 @@ fn variable(stated: &core::EnvVar, known: &Known<'_>, before: &[Variable]) -> Va
 
 /// `$(NAME)` as Kubernetes expands it: `$$` is `$`, and what is not known stays as it is.
 fn expand(text: &str, variables: &[Variable]) -> String {
-    let (mut out, mut rest) = (String::new(), text);
-    while let Some(at) = rest.find('$') {
-        out.push_str(&rest[..at]);
-        rest = &rest[at + 1..];
-        if let Some(after) = rest.strip_prefix('$') {
-            out.push('$');
-            rest = after;
-            continue;
-        }
+    let Ok(expanded) = dollars::replace(text, |rest, out| {
         let inside = rest.strip_prefix('(').and_then(|inside| inside.split_once(')'));
         let value = inside.and_then(|(name, after)| {
             let found = variables.iter().rev().find(|variable| variable.name == name)?;
             Some((found.value.as_deref()?, after))
         });
-        match value {
-            Some((value, after)) => {
-                out.push_str(value);
-                rest = after;
-            }
-            None => out.push('$'),
-        }
-    }
-    out.push_str(rest);
-    out
+        let (value, after) = value.unwrap_or(("$", rest));
+        out.push_str(value);
+        Ok::<_, Infallible>(after)
+    });
+    expanded
 }
 
 /// Variables that its program, arguments and other variables refer to, and whose values are not known before it runs.
