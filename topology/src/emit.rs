@@ -18,7 +18,7 @@ pub use ledger::Loss;
 
 use crate::Manifests;
 use crate::error::Error;
-use crate::model::{Network, Service, Topology, Variable, Volume};
+use crate::model::{MountSource, Network, Service, Topology, Variable, Volume};
 use ledger::Ledger;
 
 /// A platform.
@@ -178,6 +178,19 @@ fn head(title: &str, notes: &[String], losses: &[Loss]) -> String {
 
 /// What the outputs say about the process.
 const IN_COMPONENT: &str = "Program, arguments, environment, user and working directory are in the component.";
+
+/// Where an output's relative paths start, if it has any: hoist does not change what manifests say of their host.
+fn relative_paths(topology: &Topology) -> Option<String> {
+    let binds = topology.services.values().flat_map(|service| &service.mounts).filter_map(|mount| match &mount.source {
+        MountSource::Bind { path, .. } => Some(path),
+        _ => None,
+    });
+    let files = topology.secrets.values().filter_map(|secret| secret.file.as_ref());
+    let files = files.chain(topology.configs.values().filter_map(|config| config.file.as_ref()));
+    let is_relative = |path: &String| !path.starts_with(['/', '~']);
+    let note = "Relative paths start at the directory of the manifest: put this file there.";
+    binds.chain(files).any(is_relative).then(|| note.to_owned())
+}
 
 /// A name as RFC 1123 labels allow: lower-case letters, digits and hyphens, at most 63.
 fn dns_label(name: &str) -> String {

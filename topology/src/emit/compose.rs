@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::ledger::Ledger;
-use super::{Application, Artifact, Emitted, IN_COMPONENT, head, object, unknown_variables, yaml};
+use super::{Application, Artifact, Emitted, IN_COMPONENT, head, object, relative_paths, unknown_variables, yaml};
 use crate::error::Error;
 use crate::model::{Amounts, Condition, EndpointKind, Kind, Network, RestartPolicy, Service, Source, Topology, Via};
 
@@ -34,7 +34,8 @@ pub fn emit(application: &Application<'_>) -> Result<Emitted, Error> {
     ]);
     let losses = ledgers.losses(WHY);
     let document = with_escapes(document);
-    let head = head("A compose application of Wasm images", &[IN_COMPONENT.to_owned()], &losses);
+    let notes: Vec<String> = std::iter::once(IN_COMPONENT.to_owned()).chain(relative_paths(topology)).collect();
+    let head = head("A compose application of Wasm images", &notes, &losses);
     Ok(Emitted { files: vec![(".compose.yaml", head + &yaml::documents(&[document]))], losses })
 }
 

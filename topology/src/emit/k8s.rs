@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::k8s_objects::objects;
-use super::{Application, Emitted, Loss, head, yaml};
+use super::{Application, Emitted, IN_COMPONENT, Loss, head, yaml};
 use crate::Origin;
 use crate::error::Error;
 use crate::kubernetes::{WORKLOADS, service_name};
@@ -24,9 +24,9 @@ pub fn emit(application: &Application<'_>) -> Result<Emitted, Error> {
         "metadata": { "name": RUNTIME_CLASS },
         "handler": RUNTIME_CLASS,
     })];
-    let (further, mut losses) = match application.manifests.origin {
-        Origin::Kubernetes => originals(application),
-        Origin::Image | Origin::Compose => objects(application),
+    let (note, (further, mut losses)) = match application.manifests.origin {
+        Origin::Kubernetes => ("Program and arguments are in the component.", originals(application)),
+        Origin::Image | Origin::Compose => (IN_COMPONENT, objects(application)),
     };
     documents.extend(further);
     for (name, secret) in &application.manifests.topology.secrets {
@@ -34,8 +34,7 @@ pub fn emit(application: &Application<'_>) -> Result<Emitted, Error> {
         let field = format!("Secret {name} ({})", secret.keys.join(", "));
         losses.push(Loss { service: None, field, reason });
     }
-    let notes = ["Program and arguments are in the component.".to_owned()];
-    let head = head("Kubernetes objects on Wasm images", &notes, &losses);
+    let head = head("Kubernetes objects on Wasm images", &[note.to_owned()], &losses);
     Ok(Emitted { files: vec![(".k8s.yaml", head + &yaml::documents(&documents))], losses })
 }
 

@@ -74,8 +74,19 @@ fn workload(name: &str, members: &[Member<'_>], containers: Vec<Value>, ledgers:
     for (member, service, _) in members {
         let ledger = ledgers.of(member);
         ["kind", "group", "scale.replicas", "process.stopGraceMs", "schedule", "job"].iter().for_each(|field| ledger.done(field));
-        ledger.done("process.domainname");
+        match service.process.domainname.as_deref() {
+            Some(domain) if domain != dns_label(domain) => {
+                ledger.lost("process.domainname", "the domain of a Pod is the cluster's, below a label of its own")
+            }
+            _ => ledger.done("process.domainname"),
+        }
         ledger.done("process.groups");
+        for (index, group) in service.process.groups.iter().enumerate().filter(|(_, group)| group.parse::<i64>().is_err()) {
+            ledger.lost(
+                &format!("process.groups[{index}]"),
+                &format!("supplementalGroups are numbers: {group} is in the image's /etc/group"),
+            );
+        }
         volumes.extend(self::volumes(member, service));
         for (index, link) in service.links.iter().enumerate() {
             let reason = format!("Pods start in no order: the service has to wait for {} itself", dns_label(&link.service));
@@ -110,7 +121,7 @@ fn workload(name: &str, members: &[Member<'_>], containers: Vec<Value>, ledgers:
         ("terminationGracePeriodSeconds", json!(service.process.stop_grace_ms.map(|ms| ms.div_ceil(1000)))),
         ("hostNetwork", if service.network_mode.as_deref() == Some("host") { json!(true) } else { Value::Null }),
         ("hostAliases", aliases),
-        ("subdomain", json!(service.process.domainname.as_deref().map(dns_label))),
+        ("subdomain", json!(service.process.domainname.as_deref().filter(|domain| *domain == dns_label(domain)))),
         ("securityContext", object([("supplementalGroups", json!(groups))])),
         ("initContainers", json!(plain(inits))),
         ("containers", json!(plain(mains))),

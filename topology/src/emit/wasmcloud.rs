@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::ledger::Ledger;
 use super::{Application, Artifact, Emitted, IN_COMPONENT, Loss, dns_label, head, object, unknown_variables, yaml};
 use crate::error::Error;
-use crate::model::{EnvFrom, Kind, MountSource, Peer, Protocol, Restart, RestartPolicy, Service, Source};
+use crate::model::{EnvFrom, Kind, MountSource, Peer, Protocol, Restart, RestartPolicy, Service, Source, Topology};
 
 /// # Errors
 /// `Encode`
@@ -90,7 +90,7 @@ fn workload(
         ledger.lost("group", "a workload has one service; each gets a workload of its own");
     }
     let (volumes, mounts) = mounts(service, ledger);
-    let environment = environment(service, ledger);
+    let environment = environment(service, &application.manifests.topology, ledger);
     let hosts = outbound(service, ledger);
     for index in 0..service.links.len() {
         ledger.lost(&format!("links[{index}]"), "workloads start in no order");
@@ -194,8 +194,28 @@ fn mounts(service: &Service, ledger: &mut Ledger) -> (Value, Value) {
     (json!(volumes), json!(mounts))
 }
 
+/// What `configFrom` and `secretFrom` name has to exist.
+const MUST_BE_THERE: &str = "the workload waits until it is there";
+
+/// The key that a variable is, among `keys`, or others that are not known, all of which become variables.
+fn one_of_all(field: &str, keys: &[String], service: &Service, ledger: &mut Ledger) {
+    let is_wanted = |key: &String| service.process.env.iter().any(|variable| variable.value.is_none() && variable.name == *key);
+    if keys.is_empty() || !keys.iter().all(is_wanted) {
+        ledger.lost(&format!("{field}.key"), "its other keys become variables too");
+    }
+    ledger.lost(&format!("{field}.optional"), MUST_BE_THERE);
+}
+
+/// As the model names it.
+fn from_kind(from: &EnvFrom) -> &'static str {
+    match from {
+        EnvFrom::Config { .. } => "config",
+        EnvFrom::Secret { .. } => "secret",
+    }
+}
+
 /// All keys of a Secret or ConfigMap become variables of the same names.
-fn environment(service: &Service, ledger: &mut Ledger) -> Value {
+fn environment(service: &Service, topology: &Topology, ledger: &mut Ledger) -> Value {
     let (mut configs, mut secrets): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
     let add = |names: &mut Vec<String>, name: &str| {
         if !names.iter().any(|old| old == name) {
@@ -208,23 +228,28 @@ fn environment(service: &Service, ledger: &mut Ledger) -> Value {
             Some(Source::Secret { name, key, .. }) if *key == variable.name => {
                 add(&mut secrets, name);
                 ledger.done(&field);
+                let keys = topology.secrets.get(name).map(|secret| secret.keys.as_slice()).unwrap_or_default();
+                one_of_all(&format!("{field}.from.secret"), keys, service, ledger);
             }
             Some(Source::Config { name, key, .. }) if *key == variable.name => {
                 add(&mut configs, name);
                 ledger.done(&field);
+                // Its keys are not known, or the value would be.
+                one_of_all(&format!("{field}.from.config"), &[], service, ledger);
             }
             _ => ledger.lost(&field, "a variable has the name of its key there"),
         }
     }
     for (index, from) in service.process.env_from.iter().enumerate() {
-        let (EnvFrom::Config { name, prefix, .. } | EnvFrom::Secret { name, prefix, .. }) = from;
+        let (kind, EnvFrom::Config { name, prefix, .. } | EnvFrom::Secret { name, prefix, .. }) = (from_kind(from), from);
         let field = format!("process.envFrom[{index}]");
         if !prefix.is_empty() {
             ledger.lost(&field, "a variable has the name of its key there");
             continue;
         }
-        add(if matches!(from, EnvFrom::Secret { .. }) { &mut secrets } else { &mut configs }, name);
+        add(if kind == "secret" { &mut secrets } else { &mut configs }, name);
         ledger.done(&field);
+        ledger.lost(&format!("{field}.{kind}.optional"), MUST_BE_THERE);
     }
     let names = |names: Vec<String>| names.into_iter().map(|name| json!({ "name": name })).collect::<Value>();
     object([("configFrom", names(configs)), ("secretFrom", names(secrets))])

@@ -1,9 +1,9 @@
 //! `wasmtime run` command lines: a shell script that starts the service, or the one that its first argument names.
 
 use super::ledger::Ledger;
-use super::{Application, Artifact, Emitted, IN_COMPONENT, head, unknown_variables};
+use super::{Application, Artifact, Emitted, IN_COMPONENT, head, relative_paths, unknown_variables};
 use crate::error::Error;
-use crate::model::{EnvFrom, MountSource, Protocol, Service, Source};
+use crate::model::{EnvFrom, Mount, MountSource, Protocol, Service, Source};
 
 const WHY: &str = "wasmtime's command line has nothing for it";
 
@@ -16,11 +16,12 @@ pub fn emit(application: &Application<'_>) -> Result<Emitted, Error> {
         commands.push((name.clone(), command(service, artifact, ledgers.of(name))));
     }
     let losses = ledgers.losses(WHY);
-    let notes = [
+    let mut notes = vec![
         IN_COMPONENT.to_owned(),
         "Volumes are directories below $HOIST_VOLUMES (./volumes). Variables without a value are taken from the environment."
             .into(),
     ];
+    notes.extend(relative_paths(&application.manifests.topology));
     let mut text =
         format!("#!/bin/sh\n{}set -eu\ncd \"$(dirname \"$0\")\"\n", head("How to run it with wasmtime", &notes, &losses));
     match &commands[..] {
@@ -148,10 +149,21 @@ fn mounts(service: &Service, lines: &mut Vec<String>, options: &mut Vec<String>,
                 }
             }
             MountSource::Config { name, .. } | MountSource::Secret { name, .. } => {
-                ledger.lost(&field(""), &format!("put {name} into a directory, and show that with --dir DIR::{}", mount.target));
+                ledger.lost(&field(""), &by_hand(name, mount));
             }
             MountSource::Other { .. } => ledger.lost(&field(""), "only its own platform has it"),
         }
+    }
+}
+
+/// How to show files whose content nobody but the platform knows. Only directories can be shown.
+fn by_hand(name: &str, mount: &Mount) -> String {
+    match mount.target.rsplit_once('/').filter(|_| mount.sub_path.is_some()) {
+        Some(("", _)) => "only directories can be shown, and the root is the component's".into(),
+        Some((dir, file)) => {
+            format!("put {name} as {file} into a directory DIR, and show that with --dir DIR::{dir}, in place of the image's")
+        }
+        None => format!("put the files of {name} into a directory DIR, and show that with --dir DIR::{}", mount.target),
     }
 }
 

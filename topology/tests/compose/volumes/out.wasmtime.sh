@@ -2,6 +2,7 @@
 # How to run it with wasmtime, written by hoist.
 # Program, arguments, environment, user and working directory are in the component.
 # Volumes are directories below $HOIST_VOLUMES (./volumes). Variables without a value are taken from the environment.
+# Relative paths start at the directory of the manifest: put this file there.
 # Not expressed here:
 #   lists: mounts[1].readOnly: wasmtime's command line has nothing for it
 #   lists: mounts[1].source.tmpfs.mode: what the guest writes stays in its own memory

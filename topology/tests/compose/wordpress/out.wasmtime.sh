@@ -2,9 +2,10 @@
 # How to run it with wasmtime, written by hoist.
 # Program, arguments, environment, user and working directory are in the component.
 # Volumes are directories below $HOIST_VOLUMES (./volumes). Variables without a value are taken from the environment.
+# Relative paths start at the directory of the manifest: put this file there.
 # Not expressed here:
 #   secrets.db_password.file: wasmtime's command line has nothing for it
-#   db: mounts[1]: put db_password into a directory, and show that with --dir DIR::/run/secrets/db_password
+#   db: mounts[1]: put db_password as db_password into a directory DIR, and show that with --dir DIR::/run/secrets, in place of the image's
 #   db: restart: wasmtime's command line has nothing for it
 #   wordpress: links[0]: start db yourself; it is reached as localhost
 #   wordpress: restart: wasmtime's command line has nothing for it
