@@ -1,7 +1,8 @@
 //! How long hoist takes to pull an image, against skopeo and umoci, in one run: `cargo run --release --example throughput REFERENCE`.
 //!
-//! hoist fetches, verifies, keeps and uncompresses; `skopeo copy` fetches, verifies and keeps; with umoci's unpacking it has done
-//! the same. Medians of three, wall-clock and processor time; without TLS where there is none.
+//! What `hoist pull` does (fetch, verify and keep the blobs) against `skopeo copy`, which does the same; and the first half of
+//! `hoist convert`, which uncompresses and verifies besides and makes a tree of it, against `skopeo copy` and umoci's unpacking. Medians
+//! of five, wall-clock and processor time; without TLS where there is none.
 
 use std::error::Error;
 use std::path::Path;
@@ -10,50 +11,46 @@ use std::time::Instant;
 
 use hoist_oci::{BlobCache, PullOptions, Quiet, Reference, RegistryOptions};
 
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 
 /// Seconds of a piece of work: on the clock, and of the processor.
 type Times = (f64, f64);
 
 fn main() -> Result<(), Box<dyn Error>> {
     let name = std::env::args().nth(1).ok_or("which image?")?;
-    let mut all: [Vec<Times>; 3] = Default::default();
+    let source = format!("docker://{name}");
+    let mut all: [Vec<Times>; 4] = Default::default();
     for _ in 0..ROUNDS {
         let dir = tempfile::tempdir()?;
-        all[0].push(timed(|| pull(&name, dir.path()))?);
-        let skopeo = timed(|| {
-            run(
-                dir.path(),
-                &["skopeo", "--insecure-policy", "copy", "--src-tls-verify=false", &format!("docker://{name}"), "oci:layout:t"],
-            )
-        })?;
-        let umoci = timed(|| run(dir.path(), &["umoci", "raw", "unpack", "--rootless", "--image", "layout:t", "rootfs"]))?;
+        let download = || Ok(drop(hoist_oci::download(&name.parse()?, &options(&dir.path().join("download")), &Quiet)?));
+        all[0].push(timed(download)?);
+        let skopeo = ["skopeo", "--insecure-policy", "copy", "--src-tls-verify=false", &source, "oci:layout:t"];
+        let skopeo = timed(|| run(dir.path(), &skopeo))?;
         all[1].push(skopeo);
-        all[2].push((skopeo.0 + umoci.0, skopeo.1 + umoci.1));
+        let pull = || Ok(drop(hoist_oci::pull(&Reference::Registry(name.parse()?), &options(dir.path()), &Quiet)?));
+        all[2].push(timed(pull)?);
+        let umoci = timed(|| run(dir.path(), &["umoci", "raw", "unpack", "--rootless", "--image", "layout:t", "rootfs"]))?;
+        all[3].push((skopeo.0 + umoci.0, skopeo.1 + umoci.1));
     }
-    let names = ["hoist pull", "skopeo copy", "skopeo copy, umoci unpack"];
-    let [hoist, ..] = all.each_ref().map(|times| median(times));
-    for (name, times) in names.iter().zip(&all) {
-        let (wall, processor) = median(times);
-        println!(
-            "{name:26} {wall:6.2} s  {processor:6.2} s of processor  hoist is {:4.2} and {:4.2} of it",
-            hoist.0 / wall,
-            hoist.1 / processor
-        );
+    let [download, skopeo, pull, umoci] = all.each_ref().map(|times| median(times));
+    for (names, hoist, others) in
+        [(["hoist pull", "skopeo copy"], download, skopeo), (["and uncompressed", "and umoci unpack"], pull, umoci)]
+    {
+        for (name, times) in names.iter().zip([hoist, others]) {
+            println!("{name:20} {:6.2} s  {:6.2} s of processor", times.0, times.1);
+        }
+        println!("{:20} {:6.2}    {:6.2}", "ratio", hoist.0 / others.0, hoist.1 / others.1);
     }
     Ok(())
 }
 
-fn pull(name: &str, dir: &Path) -> Result<(), Box<dyn Error>> {
-    let reference: Reference = name.parse()?;
-    let options = PullOptions {
+fn options(dir: &Path) -> PullOptions {
+    PullOptions {
         registry: RegistryOptions { tls_verify: false, ..RegistryOptions::default() },
         cache: Some(BlobCache::at(dir.join("cache"))),
         spool_dir: Some(dir.to_owned()),
         ..PullOptions::default()
-    };
-    hoist_oci::pull(&reference, &options, &Quiet)?;
-    Ok(())
+    }
 }
 
 fn run(dir: &Path, command: &[&str]) -> Result<(), Box<dyn Error>> {

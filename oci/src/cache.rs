@@ -32,16 +32,16 @@ pub struct CachedBlob {
 pub(crate) struct Pending {
     file: tempfile::NamedTempFile,
     path: PathBuf,
-    /// Set where writing failed: the cache is then not worth an error.
-    is_broken: bool,
+    /// Why writing failed, if it did.
+    failure: Option<io::Error>,
     _lock: Option<File>,
 }
 
 /// What the cache has of a blob.
 pub(crate) enum Lookup {
     Hit(File),
-    /// Somebody has to fetch it: this caller, while others wait.
-    Miss(Option<Pending>),
+    /// Somebody has to fetch it: this caller, while others wait. An error says why the cache could not keep it.
+    Miss(io::Result<Pending>),
 }
 
 impl BlobCache {
@@ -54,7 +54,7 @@ impl BlobCache {
         self.dir.join(digest.algorithm().name()).join(digest.hex())
     }
 
-    /// The blob, or the right to fetch it. A cache that cannot be written is as good as none.
+    /// The blob, or the right to fetch it.
     pub(crate) fn look_up(&self, digest: &Digest) -> Lookup {
         let path = self.path(digest);
         if let Some(file) = open(&path) {
@@ -64,7 +64,7 @@ impl BlobCache {
         // Whoever had the lock may have brought it.
         match open(&path) {
             Some(file) => Lookup::Hit(file),
-            None => Lookup::Miss(self.pending(path, lock).ok()),
+            None => Lookup::Miss(self.pending(path, lock)),
         }
     }
 
@@ -73,7 +73,7 @@ impl BlobCache {
         fs::create_dir_all(&dir)?;
         fs::create_dir_all(path.parent().unwrap_or(&self.dir))?;
         let file = tempfile::Builder::new().prefix(PARTIAL).tempfile_in(dir)?;
-        Ok(Pending { file, path, is_broken: false, _lock: lock })
+        Ok(Pending { file, path, failure: None, _lock: lock })
     }
 
     /// Waits until no other process fetches this blob. Two blobs of one lock wait for each other; nobody ever waits
@@ -191,14 +191,19 @@ fn open(path: &Path) -> Option<File> {
 impl Pending {
     /// Takes the next bytes.
     pub(crate) fn write(&mut self, bytes: &[u8]) {
-        self.is_broken |= self.file.write_all(bytes).is_err();
+        if self.failure.is_none() {
+            self.failure = self.file.write_all(bytes).err();
+        }
     }
 
     /// Gives the blob its name: it was found right.
-    pub(crate) fn finish(self) {
-        if !self.is_broken {
-            // Losing the race or the disk makes no difference to what was fetched.
-            let _ = self.file.persist(&self.path);
+    ///
+    /// # Errors
+    /// It could not be written; then the cache has nothing of it.
+    pub(crate) fn finish(self) -> io::Result<()> {
+        match self.failure {
+            Some(error) => Err(error),
+            None => self.file.persist(&self.path).map(drop).map_err(|error| error.error),
         }
     }
 }
@@ -213,7 +218,7 @@ mod tests {
         let cache = BlobCache::at(dir.path().join("blobs"));
         let digest = Digest::of(b"abc");
         let pending = |cache: &BlobCache| match cache.look_up(&digest) {
-            Lookup::Miss(Some(pending)) => pending,
+            Lookup::Miss(Ok(pending)) => pending,
             _ => panic!("a miss"),
         };
         let mut first = pending(&cache);
@@ -222,7 +227,7 @@ mod tests {
         drop(first);
         let mut second = pending(&cache);
         second.write(b"abc");
-        second.finish();
+        second.finish().expect("a place");
         assert!(matches!(cache.look_up(&digest), Lookup::Hit(_)));
         let blobs = cache.list().expect("readable");
         assert_eq!((blobs.len(), blobs[0].size, &blobs[0].digest), (1, 3, &digest));
@@ -235,11 +240,11 @@ mod tests {
     fn others_wait_for_who_fetches() {
         let dir = tempfile::tempdir().expect("a directory");
         let (cache, digest) = (BlobCache::at(dir.path()), Digest::of(b"abc"));
-        let Lookup::Miss(Some(mut pending)) = cache.look_up(&digest) else { panic!("a miss") };
+        let Lookup::Miss(Ok(mut pending)) = cache.look_up(&digest) else { panic!("a miss") };
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| matches!(cache.look_up(&digest), Lookup::Hit(_)));
             pending.write(b"abc");
-            pending.finish();
+            pending.finish().expect("a place");
             assert!(waiting.join().expect("no panic"));
         });
     }
@@ -248,6 +253,6 @@ mod tests {
     fn a_cache_that_cannot_be_is_none() {
         let file = tempfile::NamedTempFile::new().expect("a file");
         let cache = BlobCache::at(file.path().join("below"));
-        assert!(matches!(cache.look_up(&Digest::of(b"")), Lookup::Miss(None)));
+        assert!(matches!(cache.look_up(&Digest::of(b"")), Lookup::Miss(Err(_))));
     }
 }

@@ -105,6 +105,8 @@ pub enum Error {
     TooLong { blob: Blob, bytes: u64, limit: u64 },
     #[error("{blob}, uncompressed: with it the image has more than the {limit} bytes that hoist takes")]
     TooBig { blob: Blob, limit: u64 },
+    #[error("{blob}: with it the image's layers have more than the {limit} bytes that hoist takes")]
+    TooBigStored { blob: Blob, limit: u64 },
     #[error("{path}: {problem}")]
     Archive { path: PathBuf, problem: String },
 
@@ -121,6 +123,8 @@ pub enum Error {
     File { path: PathBuf, source: io::Error },
     #[error("{blob}: {}", chain(.source))]
     Read { blob: Blob, source: io::Error },
+    #[error("{blob}: the cache cannot keep it: {source}")]
+    Keep { blob: Blob, source: io::Error },
     #[error("cannot write a layer to {dir}: {source}")]
     Spool { dir: PathBuf, source: io::Error },
 

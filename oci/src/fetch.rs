@@ -19,6 +19,9 @@ use crate::{Limits, Progress, PullOptions};
 /// How often the cache is asked for a blob, which may be damaged there and brought anew by another process.
 const CACHE_TRIES: usize = 2;
 
+/// Bytes that are taken at a time where nothing is done with them but to keep them.
+const BUFFER: usize = 1 << 18;
+
 /// Where blobs come from: a source, and for a registry the cache before it.
 pub(crate) struct Fetcher<'a> {
     pub(crate) source: &'a dyn Source,
@@ -48,23 +51,51 @@ impl<'a> Fetcher<'a> {
         })
     }
 
-    /// Gives a blob's bytes to `take`, checks them, and keeps them in the cache if they were right. What is wrong with the
-    /// bytes counts before what `take` made of them. If the cache's own are wrong, the source is asked.
+    /// Brings a blob into the cache unless it is there; gives whether it was. What is there is verified too.
+    ///
+    /// # Errors
+    /// `Error::Keep` if the cache does not take it.
+    pub(crate) fn keep(&self, blob: &Blob, descriptor: &Descriptor, on_bytes: &dyn Fn(u64)) -> Result<bool, Error> {
+        let drained = |stream: &mut Verified<'_>| {
+            stream.drain();
+            Ok(())
+        };
+        match self.verified_and_kept(blob, descriptor, on_bytes, drained)? {
+            ((), Kept::Before) => Ok(true),
+            ((), Kept::Now) => Ok(false),
+            ((), Kept::Not(source)) => Err(Error::Keep { blob: blob.clone(), source }),
+        }
+    }
+
+    /// As `verified_and_kept`, for whom what could not be kept is no loss.
     fn verified<T>(
         &self,
         blob: &Blob,
         descriptor: &Descriptor,
         on_bytes: &dyn Fn(u64),
-        mut take: impl FnMut(&mut Verified<'_>) -> Result<T, Error>,
+        take: impl FnMut(&mut Verified<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let mut pending = None;
+        self.verified_and_kept(blob, descriptor, on_bytes, take).map(|(taken, _)| taken)
+    }
+
+    /// Gives a blob's bytes to `take`, checks them, and keeps them in the cache if they were right. What is wrong with the
+    /// bytes counts before what `take` made of them. If the cache's own are wrong, the source is asked.
+    fn verified_and_kept<T>(
+        &self,
+        blob: &Blob,
+        descriptor: &Descriptor,
+        on_bytes: &dyn Fn(u64),
+        mut take: impl FnMut(&mut Verified<'_>) -> Result<T, Error>,
+    ) -> Result<(T, Kept), Error> {
+        let mut pending = Err(io::ErrorKind::Unsupported.into());
         for cache in self.cache.into_iter().cycle().take(CACHE_TRIES) {
             match cache.look_up(&descriptor.digest) {
                 Lookup::Hit(file) => {
-                    let mut stream = Verified::new(Box::new(file), descriptor, on_bytes, None);
+                    let mut stream =
+                        Verified::new(Box::new(file), descriptor, on_bytes, Err(io::ErrorKind::AlreadyExists.into()));
                     let taken = take(&mut stream);
                     if stream.finish(blob).is_ok() {
-                        return taken;
+                        return taken.map(|taken| (taken, Kept::Before));
                     }
                     cache.discard(&descriptor.digest);
                 }
@@ -76,9 +107,18 @@ impl<'a> Fetcher<'a> {
         }
         let mut stream = Verified::new(self.source.open(blob, descriptor)?, descriptor, on_bytes, pending);
         let taken = take(&mut stream);
-        stream.finish(blob)?;
-        taken
+        let kept = stream.finish(blob)?;
+        taken.map(|taken| (taken, kept))
     }
+}
+
+/// Whether the cache has a blob.
+enum Kept {
+    /// It had it.
+    Before,
+    Now,
+    /// There is no cache, or it took nothing.
+    Not(io::Error),
 }
 
 /// What a layer is to be, and where it goes.
@@ -177,8 +217,8 @@ struct Verified<'a> {
     /// The source's own failure, which decoders tend to hide behind theirs.
     failure: Option<io::Error>,
     on_bytes: &'a dyn Fn(u64),
-    /// Where the bytes are kept.
-    pending: Option<Pending>,
+    /// Where the bytes are kept, or why they are not.
+    pending: io::Result<Pending>,
 }
 
 impl<'a> Verified<'a> {
@@ -186,16 +226,22 @@ impl<'a> Verified<'a> {
         inner: Box<dyn Read + 'a>,
         descriptor: &'a Descriptor,
         on_bytes: &'a dyn Fn(u64),
-        pending: Option<Pending>,
+        pending: io::Result<Pending>,
     ) -> Verified<'a> {
         let hasher = Hasher::new(descriptor.digest.algorithm());
         Verified { inner, descriptor, hasher, read: 0, failure: None, on_bytes, pending }
     }
 
+    /// Reads what is left.
+    fn drain(&mut self) {
+        let mut buffer = vec![0; BUFFER];
+        // An error lands in `failure`, after which there is nothing to read.
+        while !matches!(self.read(&mut buffer), Ok(0)) {}
+    }
+
     /// Reads what the decoder left, and checks size and digest.
-    fn finish(mut self, blob: &Blob) -> Result<(), Error> {
-        // An error lands in `failure`.
-        let _ = io::copy(&mut self, &mut io::sink());
+    fn finish(mut self, blob: &Blob) -> Result<Kept, Error> {
+        self.drain();
         let blob = blob.clone();
         if let Some(source) = self.failure {
             return Err(Error::Read { blob, source });
@@ -208,10 +254,10 @@ impl<'a> Verified<'a> {
         if expected != actual {
             return Err(Error::Digest { blob, expected, actual });
         }
-        if let Some(pending) = self.pending {
-            pending.finish();
-        }
-        Ok(())
+        Ok(match self.pending.and_then(Pending::finish) {
+            Ok(()) => Kept::Now,
+            Err(error) => Kept::Not(error),
+        })
     }
 }
 
@@ -226,7 +272,7 @@ impl Read for Verified<'_> {
         match self.inner.read(&mut buffer[..count]) {
             Ok(count) => {
                 self.hasher.update(&buffer[..count]);
-                if let Some(pending) = &mut self.pending {
+                if let Ok(pending) = &mut self.pending {
                     pending.write(&buffer[..count]);
                 }
                 self.read += count as u64;

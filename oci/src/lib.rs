@@ -11,6 +11,7 @@
 //! | `registry`, `auth`, `mirrors` | HTTP, who asks, whom |
 //! | [`cache`] | blobs that were fetched once |
 //! | `fetch` | size and digest of everything; gzip and zstd; spooling |
+//! | [`mod@download`] | all of that but the unpacking: blobs into the cache |
 //! | [`tarball`] | the entries of a tar archive |
 //! | [`layer`] | their effect on a [`RootFs`] |
 //! | [`mod@push`] | the other way: an artifact and what refers to it |
@@ -24,12 +25,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use hoist_vfs::{Content, RootFs};
+use hoist_vfs::RootFs;
 
 mod auth;
 pub mod cache;
 pub mod config;
 pub mod digest;
+pub mod download;
 mod error;
 mod fetch;
 pub mod layer;
@@ -46,6 +48,7 @@ pub use auth::{AuthError, Credentials};
 pub use cache::BlobCache;
 pub use config::{Healthcheck, ImageConfig};
 pub use digest::Digest;
+pub use download::{Downloaded, download};
 pub use error::{Blob, Error};
 pub use manifest::Descriptor;
 pub use mirrors::Mirror;
@@ -130,7 +133,7 @@ pub trait Progress: Sync {
     fn layer_started(&self, _layer: usize, _descriptor: &Descriptor) {}
     /// Bytes fetched so far, of the descriptor's size.
     fn layer_bytes(&self, _layer: usize, _bytes: u64) {}
-    /// Fetched and verified.
+    /// Fetched or found in the cache, and verified.
     fn layer_done(&self, _layer: usize) {}
 }
 
@@ -147,18 +150,12 @@ impl Progress for Quiet {}
 pub fn pull(reference: &Reference, options: &PullOptions, progress: &dyn Progress) -> Result<Image, Error> {
     let source = source::open(reference, options)?;
     let fetcher = Fetcher::new(source.as_ref(), options);
-    let chosen = choose(&fetcher, &options.platform)?;
+    let Described { chosen, config, config_json } = describe(&fetcher, options)?;
     let manifest = &chosen.manifest;
-
-    let config_blob = Blob::Config(manifest.config.digest.clone());
-    let config_json = fetcher.document(&config_blob, &manifest.config)?;
-    let config = ImageConfig::parse(&config_blob, &config_json)?;
-    check(manifest, &config, &options.platform)?;
-
     progress.image(&chosen.digest, &manifest.layers);
     let spool_dir = options.spool_dir();
     let jobs = jobs(manifest, &config, &spool_dir);
-    let contents = fetch_layers(&fetcher, &jobs, options.parallel, progress)?;
+    let contents = in_parallel(&jobs, options.parallel, |job| job.fetch(&fetcher, progress))?;
     let mut rootfs = RootFs::new();
     for (job, content) in jobs.iter().zip(&contents) {
         let applied = layer::apply(&mut rootfs, content, &options.limits, &spool_dir);
@@ -225,8 +222,28 @@ fn choose(fetcher: &Fetcher<'_>, platform: &Platform) -> Result<Chosen, Error> {
     Err(Error::NestedIndexes(INDEX_DEPTH))
 }
 
+/// An image before its layers.
+struct Described {
+    chosen: Chosen,
+    config: ImageConfig,
+    /// The config as it came.
+    config_json: Vec<u8>,
+}
+
+/// Finds the image of the platform, and checks what must hold before its layers are fetched.
+fn describe(fetcher: &Fetcher<'_>, options: &PullOptions) -> Result<Described, Error> {
+    let chosen = choose(fetcher, &options.platform)?;
+    let descriptor = &chosen.manifest.config;
+    let blob = Blob::Config(descriptor.digest.clone());
+    let config_json = fetcher.document(&blob, descriptor)?;
+    let config = ImageConfig::parse(&blob, &config_json)?;
+    check(&chosen.manifest, &config, options)?;
+    Ok(Described { chosen, config, config_json })
+}
+
 /// Checks what must hold before layers are fetched.
-fn check(manifest: &Manifest, config: &ImageConfig, wanted: &Platform) -> Result<(), Error> {
+fn check(manifest: &Manifest, config: &ImageConfig, options: &PullOptions) -> Result<(), Error> {
+    let mut stored = 0_u64;
     for (layer, number) in manifest.layers.iter().zip(1..) {
         let blob = || Blob::Layer { number, digest: layer.digest.clone() };
         let media_type = &layer.media_type;
@@ -236,7 +253,13 @@ fn check(manifest: &Manifest, config: &ImageConfig, wanted: &Platform) -> Result
         if !manifest::is_layer(media_type) {
             return Err(Error::NotALayer { blob: blob(), media_type: media_type.clone() });
         }
+        // What follows the end of what is compressed has a length too.
+        stored = stored.saturating_add(layer.size);
+        if stored > options.limits.bytes {
+            return Err(Error::TooBigStored { blob: blob(), limit: options.limits.bytes });
+        }
     }
+    let wanted = &options.platform;
     let found = config.platform();
     if found.rank(wanted).is_none() {
         let (wanted, found) = (Box::new(wanted.clone()), Box::new(found));
@@ -255,21 +278,20 @@ fn jobs<'a>(manifest: &'a Manifest, config: &'a ImageConfig, spool_dir: &'a Path
     layers.map(job).collect()
 }
 
-/// Fetches the layers, a few at a time, and gives them in their order. Of several errors, the lowest
+/// Does something with each layer, a few at a time, and gives the results in their order. Of several errors, the lowest
 /// layer's counts, so that the same image gives the same message.
-fn fetch_layers(
-    fetcher: &Fetcher<'_>,
-    jobs: &[LayerJob<'_>],
+fn in_parallel<J: Sync, T: Send>(
+    jobs: &[J],
     parallel: usize,
-    progress: &dyn Progress,
-) -> Result<Vec<Content>, Error> {
+    work_on: impl Fn(&J) -> Result<T, Error> + Sync,
+) -> Result<Vec<T>, Error> {
     let next = AtomicUsize::new(0);
     let results = Mutex::new(Vec::new());
     let work = || {
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(job) = jobs.get(index) else { return };
-            let result = job.fetch(fetcher, progress);
+            let result = work_on(job);
             if result.is_err() {
                 // No further layer is begun; those under way end by themselves.
                 next.store(jobs.len(), Ordering::Relaxed);
