@@ -5,14 +5,14 @@
 //! hoisted programs run from a compiled component, as at every run but the first.
 
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use hoist_testsuite::compare::{Hoist, Image, Lift};
 
 /// A row of the table: name, and the command within the image `bench`.
-const ROWS: [(&str, &[&str]); 19] = [
+const ROWS: [(&str, &[&str]); 29] = [
     ("recursion (fib)", &["/usr/local/bin/fib"]),
     ("sieve", &["/usr/local/bin/sieve"]),
     ("quicksort, callback", &["/usr/local/bin/quicksort"]),
@@ -32,8 +32,22 @@ const ROWS: [(&str, &[&str]); 19] = [
     ("sha256sum, 64 MB", &["/usr/bin/sha256sum", "/usr/local/share/zeros"]),
     ("Lua, fib", &["/usr/bin/lua5.4", "/usr/local/share/fib.lua"]),
     ("sqlite, script", &["/usr/bin/sqlite3", ":memory:", ".read /usr/local/share/speed.sql"]),
+    // System calls, and what programs do with several.
+    ("kernel: getpid", &["/usr/local/bin/calls", "getpid", "5000000"]),
+    ("kernel: lseek", &["/usr/local/bin/calls", "lseek", "5000000"]),
+    ("kernel: fstat", &["/usr/local/bin/calls", "fstat", "3000000"]),
+    ("kernel: stat", &["/usr/local/bin/calls", "stat", "500000"]),
+    ("kernel: open+read+close", &["/usr/local/bin/calls", "open", "300000"]),
+    ("kernel: 10,000 entries", &["/usr/local/bin/calls", "getdents", "100"]),
+    ("kernel: 2 GB by pipe", &["/usr/local/bin/calls", "pipe", "32768"]),
+    ("kernel: process switch", &["/usr/local/bin/calls", "switch", "50000"]),
+    ("kernel: futex hand-over", &["/usr/local/bin/calls", "futex", "100000"]),
+    ("kernel: fork+exec+wait", &["/usr/local/bin/calls", "exec", "300", TRUE]),
 ];
+/// A program that does nothing. The one that emulates starts itself again for it, as binfmt_misc would.
+const TRUE: &str = "/usr/bin/true";
 const RUNS: usize = 5;
+const QEMU: &str = "/usr/bin/qemu-x86_64";
 
 fn main() -> Result<()> {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
@@ -83,10 +97,21 @@ fn native(rootfs: &Path, command: &[&str]) -> Command {
 
 /// Files that the program opens are looked for below `-L` first.
 fn qemu(rootfs: &Path, command: &[&str]) -> Command {
-    let mut run = Command::new("qemu-x86_64");
-    run.arg("-L").arg(rootfs).arg(rootfs.join(command[0].trim_start_matches('/')));
-    run.args(&command[1..]);
+    let mut run = Command::new(QEMU);
+    run.arg("-L").arg(rootfs).arg(inside(rootfs, command[0]));
+    for &arg in &command[1..] {
+        if arg == TRUE {
+            run.args([Path::new(QEMU), Path::new("-L"), rootfs, &inside(rootfs, TRUE)]);
+        } else {
+            run.arg(arg);
+        }
+    }
     run
+}
+
+/// A file of the image, in the host's tree.
+fn inside(rootfs: &Path, path: &str) -> PathBuf {
+    rootfs.join(path.trim_start_matches('/'))
 }
 
 fn in_root(rootfs: &Path, program: &str, args: &[&str]) -> Command {
