@@ -144,6 +144,10 @@ pub fn activate(overlay: u32, start: u64, end: u64) {
 pub fn reset(start: u64, end: u64) {
     let old: Vec<u32> = storage::level_one(|level_one| {
         let pages = level_one.get_mut(pages(start, end)).unwrap_or_default();
+        // Most is no code at all: a stack, a heap.
+        if pages.iter().fold(0, |any, page| any | page) == 0 {
+            return Vec::new();
+        }
         pages.iter_mut().map(std::mem::take).filter(|&old| is_own(old)).collect()
     });
     old.into_iter().for_each(storage::remove);

@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::rc::{Rc, Weak};
 
+use super::same::{is_zero, same};
 use super::{FileMap, PAGE};
 use crate::errno::Errno;
 use crate::fs::inode::RomFile;
@@ -208,20 +209,24 @@ impl Owner {
 
     /// Makes the copy of a page what is in its frame; none if that is zeros.
     fn save(&self, page: u32) -> Option<Rc<[u8]>> {
-        let mut bytes = [0; PAGE as usize];
-        // The frame exists, since it has a holder.
-        user::copy_from_user(u64::from(page) * PAGE, &mut bytes).ok()?;
-        let mut copies = self.copies.borrow_mut();
-        if let Some(copy) = copies.get(&page).filter(|copy| same(copy, &bytes)) {
-            return Some(copy.clone());
+        thread_local! {
+            static BYTES: RefCell<[u8; PAGE as usize]> = const { RefCell::new([0; PAGE as usize]) };
         }
-        if matches!(self.source, Source::Zeros) && same(&bytes, &[0; PAGE as usize]) {
-            copies.remove(&page);
-            return None;
-        }
-        let copy: Rc<[u8]> = Rc::from(&bytes[..]);
-        copies.insert(page, copy.clone());
-        Some(copy)
+        BYTES.with_borrow_mut(|bytes| {
+            // The frame exists, since it has a holder.
+            user::copy_from_user(u64::from(page) * PAGE, bytes).ok()?;
+            let mut copies = self.copies.borrow_mut();
+            if let Some(copy) = copies.get(&page).filter(|copy| same(copy, bytes)) {
+                return Some(copy.clone());
+            }
+            if matches!(self.source, Source::Zeros) && is_zero(bytes) {
+                copies.remove(&page);
+                return None;
+            }
+            let copy: Rc<[u8]> = Rc::from(&bytes[..]);
+            copies.insert(page, copy.clone());
+            Some(copy)
+        })
     }
 
     /// Fills frames with what the source has.
@@ -269,14 +274,15 @@ impl Drop for Owner {
     }
 }
 
-/// Whether two pages are alike. (The compiler's own comparison goes byte by byte in Wasm.)
-fn same(a: &[u8], b: &[u8]) -> bool {
-    const BLOCK: usize = 128;
-    let words = |block: &[u8], at: usize| u64::from_le_bytes(std::array::from_fn(|byte| block[at + byte]));
-    a.len() == b.len()
-        && a.chunks_exact(BLOCK)
-            .zip(b.chunks_exact(BLOCK))
-            .all(|(a, b)| (0..BLOCK).step_by(8).fold(0, |different, at| different | words(a, at) ^ words(b, at)) == 0)
+/// How many of the first holders are the same.
+fn alike(holders: &[u32]) -> usize {
+    /// So many are compared at a time.
+    const BLOCK: usize = 16;
+    let Some(&first) = holders.first() else { return 0 };
+    let is_other = |block: &[u32; BLOCK]| block.iter().fold(0, |different, holder| different | holder ^ first) != 0;
+    let (blocks, _) = holders.as_chunks::<BLOCK>();
+    let known = blocks.iter().position(is_other).unwrap_or(blocks.len()) * BLOCK;
+    known + holders[known..].iter().take_while(|&&holder| holder == first).count()
 }
 
 /// The numbers of the pages of a range of whole pages.
@@ -375,7 +381,7 @@ impl Frames {
         while at < pages.end {
             let rest = &self.holders[at as usize..pages.end as usize];
             let holder = rest[0];
-            let run = at..at + rest.iter().take_while(|&&other| other == holder).count() as u32;
+            let run = at..at + alike(rest) as u32;
             at = run.end;
             if holder == owner.id {
                 if content == Content::Zeros {
@@ -415,13 +421,21 @@ impl Frames {
 
     /// Takes frames from one owner for another.
     fn swap(&mut self, before: &Owner, owner: &Owner, run: Range<u32>, content: Content) -> Result<(), Errno> {
-        for page in run {
+        let mut next = run.start;
+        while next < run.end {
+            let page = next;
+            if content == Content::Any && before.is_dead(page) {
+                // Most of a stack: nobody needs what is there.
+                next = (before.dead().end / PAGE) as u32;
+                continue;
+            }
+            next += 1;
             let needless = before.is_dead(page) || matches!(before.source, Source::Rom { .. });
             let left = if needless { None } else { before.save(page) };
             self.stats.swapped += if needless { 0 } else { PAGE };
             let addr = u64::from(page) * PAGE;
             let is_zero = !needless && left.is_none() && matches!(before.source, Source::Zeros);
-            let coming = owner.copies.borrow().get(&page).cloned();
+            let coming = if content == Content::Its { owner.copies.borrow().get(&page).cloned() } else { None };
             match (content, coming) {
                 (Content::Any, _) => {}
                 (Content::Its, Some(copy)) if left.is_some_and(|left| Rc::ptr_eq(&left, &copy)) => {}

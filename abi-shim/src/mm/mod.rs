@@ -15,6 +15,7 @@ mod fork;
 pub mod frames;
 mod place;
 mod remap;
+mod same;
 
 pub use area::{Area, Backing, Prot};
 pub use file::FileMap;
