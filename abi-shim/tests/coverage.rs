@@ -8,12 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use hoist_abi_shim::syscall::absent::ABSENT;
 use hoist_abi_shim::syscall::table::ROWS;
 
 const HEAD: &str = "# System calls
 
 Made from `abi-shim/src/syscall/` by `BLESS=1 cargo test -p hoist-abi-shim --test coverage`; do not edit. Numbers are those of Linux on x86-64;
-a call that is not listed returns ENOSYS. `HOIST_TRACE=syscalls` (`hoist run --trace=syscalls`) shows the calls of a run.
+a call that is in no file, or not listed, returns ENOSYS. `hoist inspect --syscalls IMAGE` says which calls an image can make. `HOIST_TRACE=syscalls` (`hoist run --trace=syscalls`) shows the calls of a run.
 
 Cases are lines of the programs in `abi-shim/tests/calls` that make the call, with glibc or with musl, and say what it gave: counted in a trace.
 `cargo test -p hoist-abi-shim --test calls` compares each with Linux.
@@ -101,11 +102,19 @@ fn the_page_is_what_the_sources_say() {
     assert!(all.len() >= 400 && tested >= 250, "{} cases over {tested} calls", all.len());
     let mut page = String::from(HEAD);
     page = page.replacen("\n| number", &format!("{} cases over {tested} calls.\n\n| number", all.len()), 1);
+    let mut lines = BTreeMap::new();
     for row in ROWS {
         let (file, doc) = functions.get(row.name).unwrap_or_else(|| panic!("sys_{} is not in src/syscall", row.name));
         let remark = remark(doc, row.name).unwrap_or_else(|| panic!("sys_{} does not say which call it implements", row.name));
         let count = cases.get(row.name).map_or(0, BTreeSet::len);
-        let _ = writeln!(page, "| {} | {} | {file} | {count} | {} |", row.number, row.name, remark.replace('|', "\\|"));
+        lines
+            .insert(row.number, format!("| {} | {} | {file} | {count} | {} |", row.number, row.name, remark.replace('|', "\\|")));
+    }
+    for call in ABSENT {
+        lines.insert(call.number, format!("| {} | {} |  | 0 | ENOSYS. {} |", call.number, call.name, call.why));
+    }
+    for line in lines.values() {
+        let _ = writeln!(page, "{line}");
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/syscalls.md");
     if std::env::var_os("BLESS").is_some() {

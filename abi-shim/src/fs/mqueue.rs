@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::file::{FileObject, Seek};
+use super::socket::{Ancillary, Socket};
 use super::types::poll;
 use super::{Location, Result, Sink};
-use crate::process::Notify;
 
 /// A message, and how urgent it is.
 pub struct Message {
@@ -16,11 +16,42 @@ pub struct Message {
 }
 
 /// Who is told of the next message that comes to the empty queue: mq_notify(3).
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Registration {
     pub process: i32,
     pub how: Notify,
-    pub value: u64,
+}
+
+/// How it is told.
+#[derive(Clone)]
+pub enum Notify {
+    Nothing,
+    /// By a signal with a value.
+    Signal {
+        signal: u8,
+        value: u64,
+    },
+    /// By its own cookie, which comes from a netlink(7) socket on which a thread of the C library listens.
+    Thread {
+        socket: Rc<Socket>,
+        cookie: [u8; COOKIE_LEN],
+    },
+}
+
+/// Bytes of a cookie, the last of which says what happened: NOTIFY_COOKIE_LEN.
+pub const COOKIE_LEN: usize = 32;
+/// NOTIFY_WOKENUP, NOTIFY_REMOVED.
+pub const WOKEN_UP: u8 = 1;
+pub const REMOVED: u8 = 2;
+
+impl Registration {
+    /// Tells a thread what happened.
+    pub fn tell_thread(&self, what: u8) {
+        let Notify::Thread { socket, mut cookie } = self.how.clone() else { return };
+        cookie[COOKIE_LEN - 1] = what;
+        // A socket that is full has been told often enough.
+        socket.deliver(cookie.into(), Ancillary::default());
+    }
 }
 
 /// A queue, which lives as long as it has a name or is open.
@@ -33,7 +64,7 @@ pub struct MessageQueue {
     pub bytes: u64,
     /// The most urgent first.
     messages: RefCell<VecDeque<Message>>,
-    pub registration: Cell<Option<Registration>>,
+    pub registration: RefCell<Option<Registration>>,
     arrivals: Cell<u64>,
 }
 
@@ -77,10 +108,11 @@ pub struct MessageQueueFile(pub Rc<MessageQueue>);
 impl FileObject for MessageQueueFile {
     fn read(&self, offset: u64, sink: &mut dyn Sink) -> Result<usize> {
         let bytes: usize = self.0.messages.borrow().iter().map(|message| message.text.len()).sum();
-        let (how, signal, process) = match self.0.registration.get() {
+        let (how, signal, process) = match &*self.0.registration.borrow() {
             None => (0, 0, 0),
-            Some(Registration { process, how: Notify::Nothing, .. }) => (1, 0, process),
-            Some(Registration { process, how: Notify::Process(signal) | Notify::Task(signal, _), .. }) => (0, signal, process),
+            Some(Registration { process, how: Notify::Signal { signal, .. } }) => (0, *signal, *process),
+            Some(Registration { process, how: Notify::Nothing }) => (1, 0, *process),
+            Some(Registration { process, how: Notify::Thread { .. } }) => (2, 0, *process),
         };
         let text = format!("QSIZE:{bytes:<10} NOTIFY:{how:<5} SIGNO:{signal:<5} NOTIFY_PID:{process:<6}\n");
         let rest = usize::try_from(offset).ok().and_then(|offset| text.as_bytes().get(offset..)).unwrap_or_default();

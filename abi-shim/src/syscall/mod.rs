@@ -3,6 +3,7 @@
 //! | where | what |
 //! | --- | --- |
 //! | [`table`] | one row a call: number, function, how its arguments are shown |
+//! | [`absent`] | the calls of Linux that have none, and why |
 //! | [`strace`] | `HOIST_TRACE=syscalls`: calls in the notation of strace(1), from the rows |
 //! | the other modules | the functions, a file a family |
 //!
@@ -10,6 +11,7 @@
 //! happened the function is called again with the same arguments. So it must not have changed anything by then; a timeout
 //! is kept in the task ([`crate::task::Task::deadline_after`]).
 
+pub mod absent;
 pub mod attr;
 pub mod clone;
 pub mod copy;

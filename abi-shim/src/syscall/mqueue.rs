@@ -6,15 +6,15 @@ use hoist_vfs::Kind;
 
 use crate::cred::CAP_SYS_RESOURCE;
 use crate::errno::Errno::{
-    EACCES, EAGAIN, EBADF, EBUSY, EEXIST, EINVAL, EMFILE, EMSGSIZE, ENAMETOOLONG, ENOENT, ENOSPC, ENOSYS, EPERM, ETIMEDOUT,
+    EACCES, EAGAIN, EBADF, EBUSY, EEXIST, EINVAL, EMFILE, EMSGSIZE, ENAMETOOLONG, ENOENT, ENOSPC, ENOTSOCK, EPERM, ETIMEDOUT,
 };
 use crate::errno::SysResult;
-use crate::fs::mqueue::{Message, MessageQueue, MessageQueueFile, Registration};
+use crate::fs::mqueue::{COOKIE_LEN, Message, MessageQueue, MessageQueueFile, Notify, REMOVED, Registration, WOKEN_UP};
+use crate::fs::socket::{Domain, Socket};
 use crate::fs::types::{MAY_READ, MAY_WRITE, NAME_MAX, OpenFlags, SetAttr, poll};
 use crate::fs::{File, Result};
 use crate::kernel::Kernel;
 use crate::limits;
-use crate::process::Notify;
 use crate::signal::{self, Info, number};
 use crate::task::{For, Restart, State};
 use crate::user::{self, Pod};
@@ -203,10 +203,11 @@ fn is_received_from(k: &Kernel, queue: &Rc<MessageQueue>) -> bool {
 
 fn notify(k: &mut Kernel, queue: &MessageQueue) {
     const SI_MESGQ: i32 = -3;
-    let Some(Registration { process, how, value }) = queue.registration.take() else { return };
-    if let Notify::Process(signal) = how {
+    let Some(registration) = queue.registration.take() else { return };
+    registration.tell_thread(WOKEN_UP);
+    if let Notify::Signal { signal, value } = registration.how {
         let info = Info { code: SI_MESGQ, ..k.info_of_sender(signal, SI_MESGQ) };
-        signal::send(k, process, Info { words: [info.words[0], value], ..info });
+        signal::send(k, registration.process, Info { words: [info.words[0], value], ..info });
     }
 }
 
@@ -238,7 +239,7 @@ struct SigEvent {
 }
 unsafe impl Pod for SigEvent {}
 
-/// Implements Linux syscall mq_notify(2). SIGEV_THREAD, for which the C library listens on a netlink(7) socket, is ENOSYS.
+/// Implements Linux syscall mq_notify(2).
 pub fn sys_mq_notify(k: &mut Kernel, [fd, event, ..]: [u64; 6]) -> SysResult {
     const SIGEV_SIGNAL: u32 = 0;
     const SIGEV_NONE: u32 = 1;
@@ -249,21 +250,34 @@ pub fn sys_mq_notify(k: &mut Kernel, [fd, event, ..]: [u64; 6]) -> SysResult {
         Some(SigEvent { value, signal, notify }) => {
             let how = match notify {
                 SIGEV_NONE => Notify::Nothing,
-                SIGEV_SIGNAL => Notify::Process(u8::try_from(signal).ok().filter(|&n| n <= number::MAX).ok_or(EINVAL)?),
-                SIGEV_THREAD => return Err(ENOSYS),
+                SIGEV_SIGNAL => {
+                    Notify::Signal { signal: u8::try_from(signal).ok().filter(|&n| n <= number::MAX).ok_or(EINVAL)?, value }
+                }
+                SIGEV_THREAD => {
+                    let cookie = user::read::<[u8; COOKIE_LEN]>(value)?;
+                    let socket = file(k, signal.into())?.as_object::<Socket>().ok_or(ENOTSOCK)?;
+                    if socket.domain != Domain::Netlink {
+                        return Err(EINVAL);
+                    }
+                    Notify::Thread { socket, cookie }
+                }
                 _ => return Err(EINVAL),
             };
-            Some(Registration { process: k.process.pid, how, value })
+            Some(Registration { process: k.process.pid, how })
         }
     };
     let (_, queue) = queue(k, fd)?;
     // That of a process that has ended is nobody's.
-    let held = queue.registration.get().filter(|held| k.process(held.process).is_some_and(|process| process.end.is_none()));
+    let lives = |held: &Registration| k.process(held.process).is_some_and(|process| process.end.is_none());
+    let held = queue.registration.borrow().clone().filter(lives);
     match (held, registration) {
-        (Some(held), None) if held.process == k.process.pid => queue.registration.set(None),
+        (Some(held), None) if held.process == k.process.pid => {
+            held.tell_thread(REMOVED);
+            queue.registration.replace(None);
+        }
         (_, None) => {}
         (Some(_), Some(_)) => return Err(EBUSY),
-        (None, registration) => queue.registration.set(registration),
+        (None, registration) => _ = queue.registration.replace(registration),
     }
     Ok(0)
 }

@@ -2,6 +2,7 @@
 #include "say.h"
 #include <grp.h>
 #include <mqueue.h>
+#include <semaphore.h>
 
 static void attributes(mqd_t queue) {
     struct mq_attr a;
@@ -138,6 +139,14 @@ static void handler(int signal, siginfo_t *info, void *context) {
     printf("signal %d code %d value %d own %d\n", signal, info->si_code, info->si_value.sival_int, info->si_pid == getpid());
 }
 
+static sem_t is_told;
+static int told_value;
+
+static void told(union sigval value) {
+    told_value = value.sival_int;
+    sem_post(&is_told);
+}
+
 static void notification(void) {
     struct mq_attr attr = {0, 3, 16, 0};
     mqd_t queue = mq_open("/hoist-n", O_RDWR | O_CREAT | O_NONBLOCK, 0600, &attr);
@@ -176,6 +185,25 @@ static void notification(void) {
     event.sigev_notify = SIGEV_SIGNAL, event.sigev_signo = 65;
     SAY(mq_notify(queue, &event));
     SAY(mq_notify(0, NULL));
+    // A thread is told.
+    struct sigevent other = {.sigev_notify = SIGEV_THREAD, .sigev_notify_function = told, .sigev_value.sival_int = 43};
+    sem_init(&is_told, 0, 0);
+    fcntl(queue, F_SETFL, O_NONBLOCK);
+    while (mq_receive(queue, buffer, sizeof buffer, NULL) > 0);
+    SAY(mq_notify(queue, &other));
+    SAY(mq_notify(queue, &event));
+    SAY(mq_send(queue, "g", 1, 0));
+    sem_wait(&is_told);
+    printf("told: %d\n", told_value);
+    SAY(mq_receive(queue, buffer, sizeof buffer, NULL));
+    SAY(mq_notify(queue, &other));
+    SAY(mq_notify(queue, NULL));
+    struct sigevent raw = {.sigev_notify = SIGEV_THREAD, .sigev_signo = 99, .sigev_value.sival_ptr = text};
+    SAY(syscall(SYS_mq_notify, queue, &raw));
+    raw.sigev_signo = 1;
+    SAY(syscall(SYS_mq_notify, queue, &raw));
+    raw.sigev_value.sival_ptr = NULL;
+    SAY(syscall(SYS_mq_notify, queue, &raw));
     // It ends with the process that asked.
     event.sigev_signo = SIGUSR1;
     ended(CHILD(SAY(mq_notify(queue, &event))));
