@@ -79,6 +79,8 @@ impl Kernel {
             }
             again = true;
         };
+        // The wait holds files open that the task may close next.
+        self.task.wait = Wait::default();
         self.activity += 1;
         self.send_posted();
         self.glance_at_terminal();

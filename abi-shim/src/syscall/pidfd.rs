@@ -6,12 +6,13 @@ use crate::errno::Errno::{self, EBADF, EINVAL, EPERM, ESRCH};
 use crate::errno::SysResult;
 use crate::fs::Result;
 use crate::fs::pidfd::PidFd;
+use crate::fs::procfs;
 use crate::fs::types::OpenFlags;
 use crate::kernel::Kernel;
 use crate::signal::{self, Info, number};
 use crate::user;
 
-use super::path::{any_file, table};
+use super::path::{any_file, file, table};
 use super::pipe::add_anonymous;
 use super::read_write::pieces;
 use super::signal::{may_signal, read_info};
@@ -51,7 +52,8 @@ pub fn sys_pidfd_send_signal(k: &mut Kernel, [fd, signal, info, flags, ..]: [u64
     if flags != 0 {
         return Err(EINVAL);
     }
-    let pid = process_of(k, fd)?;
+    // As before there were descriptors of processes, one of the directory does it too.
+    let pid = process_of(k, fd).or_else(|_| procfs::process_of(file(k, fd)?.inode()).ok_or(EBADF))?;
     if k.process(pid).is_none_or(|process| process.is_reaped) {
         return Err(ESRCH);
     }

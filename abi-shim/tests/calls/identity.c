@@ -136,6 +136,16 @@ static void processes(void) {
     SAY(CALL(pidfd_send_signal, fd, 99, 0, 0));
     SAY(CALL(pidfd_send_signal, fd, 1, 0, 5));
     close(fd);
+    // Directories of processes in /proc are as good.
+    fd = open("/proc/self", O_RDONLY | O_DIRECTORY);
+    printf("%d\n", syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0) < 0 ? errno : 0);
+    close(fd);
+    fd = open("/proc/self", O_PATH);
+    printf("%d\n", syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0) < 0 ? errno : 0);
+    close(fd);
+    fd = open("/proc/self/fd", O_RDONLY);
+    printf("%d\n", syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0) < 0 ? errno : 0);
+    close(fd);
     put("shared", "text of a file");
     child = CHILD({
         int file = open("shared", O_RDONLY);

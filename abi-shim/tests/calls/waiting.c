@@ -156,4 +156,22 @@ int main(void) {
     SAY(read(timer, &expired, 4));
     SAY(write(timer, &expired, 8));
     SAY(timerfd_settime(p[1], 0, &once, NULL));
+
+    // A peer that waited for what it read last, and closes then: its end is to be seen though nothing else happens.
+    socketpair(AF_UNIX, SOCK_STREAM, 0, s);
+    event.data.u32 = 7, event.events = EPOLLIN;
+    int set = epoll_create1(0);
+    epoll_ctl(set, EPOLL_CTL_ADD, s[0], &event);
+    if (fork() == 0) {
+        close(s[0]);
+        read(s[1], buffer, 1);
+        close(s[1]);
+        _exit(0);
+    }
+    close(s[1]);
+    poll(NULL, 0, 20);
+    write(s[0], "x", 1);
+    int count = epoll_wait(set, got, 4, -1);
+    printf("%d %x %d\n", count, got[0].events, got[0].data.u32);
+    waitpid(-1, NULL, 0);
 }

@@ -7,6 +7,6 @@ mod node;
 mod processes;
 pub mod text;
 
-pub use node::root;
+pub use node::{process_of, root};
 pub use processes::{Entry, Processes};
 pub use text::{ProcText, Text};

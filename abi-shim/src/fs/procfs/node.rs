@@ -1,5 +1,6 @@
 //! The tree of `/proc`.
 
+use std::any::Any;
 use std::rc::Rc;
 
 use hoist_vfs::{Device, Kind};
@@ -62,6 +63,15 @@ struct Shared {
 /// The root of a `/proc`.
 pub fn root(processes: Rc<Processes>, clock: Clock, root: Location) -> InodeRef {
     Rc::new(ProcInode { node: Node::Root, shared: Rc::new(Shared { processes, clock, root }) })
+}
+
+/// The process whose directory `/proc/PID` an inode is.
+pub fn process_of(inode: &InodeRef) -> Option<i32> {
+    let any: Rc<dyn Any> = inode.clone();
+    match any.downcast::<ProcInode>().ok()?.node {
+        Node::Process(pid) => Some(pid),
+        _ => None,
+    }
 }
 
 /// Symlinks in the root.
