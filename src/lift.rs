@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hoist_lifter::discover;
 use hoist_lifter::elf::{Elf, ElfError};
-use hoist_lifter::lift::{File, Nans};
+use hoist_lifter::lift::File;
 use hoist_lifter::wasm::layout::{FileStats, Layout, Lifted};
 use hoist_vfs::{InodeId, RootFs};
 use hoist_x86::form::{Census, merge};
@@ -30,7 +30,7 @@ pub enum LiftError {
 ///
 /// # Errors
 /// `Read`.
-pub fn lift(rootfs: &RootFs, homes: &Homes, layout: &Layout, nans: Nans, progress: &Progress) -> Result<Lifted, LiftError> {
+pub fn lift(rootfs: &RootFs, homes: &Homes, layout: &Layout, progress: &Progress) -> Result<Lifted, LiftError> {
     let contents = homes.homes.iter().map(|home| content(rootfs, home.inode, &home.path)).collect::<Result<Vec<_>, _>>()?;
     let found = progress.stage("discover", || {
         in_parallel(homes.homes.len(), |number| {
@@ -48,7 +48,7 @@ pub fn lift(rootfs: &RootFs, homes: &Homes, layout: &Layout, nans: Nans, progres
             Err(error) => progress.warn(&format!("{} is interpreted: {error}", path_text(&homes.homes[number].path))),
         }
     }
-    let mut lifted = progress.stage("lift", || hoist_lifter::lift::lift(&files, layout, nans, &|_| ()));
+    let mut lifted = progress.stage("lift", || hoist_lifter::lift::lift(&files, layout, &|_| ()));
     let mut stats = vec![FileStats::default(); homes.homes.len()];
     for (file, number) in lifted.stats.files.iter().zip(numbers) {
         stats[number] = *file;

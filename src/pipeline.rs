@@ -33,7 +33,6 @@ pub struct Conversion {
     pub lift: Lift,
     /// What CPUID announces.
     pub cpu: Level,
-    pub nans: Nans,
     /// Refuse an image whose own command cannot start.
     pub needs_entry: bool,
 }
@@ -46,25 +45,6 @@ pub enum Lift {
     All,
     /// Nothing: everything is interpreted, slowly.
     None,
-}
-
-/// Whose sign and payload the NaNs have that lifted floating-point operations give.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
-pub enum Nans {
-    /// The host's: on x86-64 they are x86's.
-    #[default]
-    Host,
-    /// x86's, the same on every host.
-    X86,
-}
-
-impl From<Nans> for hoist_lifter::lift::Nans {
-    fn from(nans: Nans) -> hoist_lifter::lift::Nans {
-        match nans {
-            Nans::Host => hoist_lifter::lift::Nans::Host,
-            Nans::X86 => hoist_lifter::lift::Nans::X86,
-        }
-    }
 }
 
 /// Why an image did not become a component.
@@ -109,7 +89,7 @@ pub fn convert(conversion: &Conversion, plan: &mut Plan, output: &Path, progress
     let homes = progress.stage("homes", || Homes::assign(&image.rootfs, entry.as_ref().map(|entry| entry.inode)));
     let linker = Linker::new(kernel::WASM)?;
     let lifted = match conversion.lift {
-        Lift::All => lift::lift(&image.rootfs, &homes, linker.layout(), conversion.nans.into(), progress)?,
+        Lift::All => lift::lift(&image.rootfs, &homes, linker.layout(), progress)?,
         Lift::None => Lifted::default(),
     };
     let numbers = homes.numbers();

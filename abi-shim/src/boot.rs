@@ -17,6 +17,7 @@ use crate::fs::uio::Buffer;
 use crate::fs::{Cred, Location, Vfs};
 use crate::kernel::Kernel;
 use crate::mm::{AddressSpace, frames};
+use crate::nans;
 use crate::options::Options;
 use crate::process::Process;
 use crate::task::Task;
@@ -136,6 +137,7 @@ pub fn boot(options: Options) -> Result<Kernel, BootError> {
         booted: now,
         slept: 0,
         exact_floats: options.exact_floats,
+        foreign_nans: nans::are_foreign(),
         trace: options.trace_syscalls,
     };
     start(&mut k, argv, env)?;

@@ -114,6 +114,7 @@ fn become_program(k: &mut Kernel, program: &Program, mut start: Start) -> Result
     let mut state = CpuState::default();
     state.int[4] = laid.rsp;
     state.observes_flags = k.exact_floats || k.process.mm.borrow().reads_exceptions;
+    state.foreign_nans = k.foreign_nans;
     state.update_exact();
     cpu::replace(state);
     k.task.go_on_at(linker.map_or(main.entry, |linker| linker.entry) as u32);

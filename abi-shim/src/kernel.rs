@@ -75,6 +75,8 @@ pub struct Kernel {
     pub slept: Nanos,
     /// HOIST_EXACT: all programs compute floating-point exception flags.
     pub exact_floats: bool,
+    /// The host's arithmetic makes other NaNs than SSE's.
+    pub foreign_nans: bool,
     /// HOIST_TRACE=syscalls.
     pub trace: bool,
 }

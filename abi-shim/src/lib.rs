@@ -13,6 +13,7 @@
 //! | [`terminal`] | what terminals have to do with processes |
 //! | [`ipc`] | what processes share by number |
 //! | [`fault`], [`symbols`] | bad accesses, and what is said of them |
+//! | [`nans`] | whether the host's floating point is x86's |
 //! | [`signal`], [`timer`], [`cred`], [`limits`] | what their names say |
 //! | [`fs`] | files |
 //! | [`user`], [`rom`], [`cpu`] over [`machine`] | guest memory, ROM and manifest, registers; natively a stand-in |
@@ -38,6 +39,7 @@ pub mod kernel;
 pub mod limits;
 pub mod machine;
 pub mod mm;
+pub mod nans;
 pub mod options;
 pub mod process;
 pub mod robust;

@@ -4,10 +4,11 @@
 
 use hoist_lifter::discover::{Function, Program, discover};
 use hoist_lifter::elf::Elf;
-use hoist_lifter::lift::{File, Nans, lift};
+use hoist_lifter::lift::{File, lift};
 use hoist_lifter::live::Liveness;
 use hoist_lifter::wasm::layout::{Layout, Lifted};
 use hoist_lifter::{module, opt, ssa, translate, wasm};
+use hoist_x86::builder::Floats;
 use hoist_x86::iced_x86::{Decoder, DecoderOptions};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -27,7 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("discovery {discovered:.2?}: {:?}", program.stats);
     let layout = Layout::alone();
     let start = std::time::Instant::now();
-    let lifted = lift(&[File { elf, program, overlay: 0 }], &layout, Nans::Host, &|_| {});
+    let lifted = lift(&[File { elf, program, overlay: 0 }], &layout, &|_| {});
     let elapsed = start.elapsed();
     let stats = &lifted.stats.files[0];
     println!(
@@ -70,7 +71,7 @@ fn show(elf: &Elf<'_>, program: &Program, function: &Function) {
             println!("    {:x}: {:?} {:?}", instr.ip(), instr.mnemonic(), instr.code());
         }
     }
-    let mut unit = translate::translate(elf, function);
+    let mut unit = translate::translate(elf, function, Floats::Plain);
     println!("--- translated\n{}", unit.func);
     let live = Liveness::new(elf, program);
     ssa::run(&mut unit, |exit| live.wanted(function.entry, exit));

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hoist_x86::accesses::Accesses;
 use hoist_x86::boundary::code_map;
+use hoist_x86::builder::Floats;
 use hoist_x86::ir::{Exit, Func, Inst, Term};
 
 use crate::callees::{self, Callees};
@@ -21,16 +22,6 @@ use crate::{opt, ssa, translate};
 /// Machine stack of a lifting thread: SSA construction and expression trees recurse as deep as functions are large.
 const THREAD_STACK: usize = 512 << 20;
 
-/// Whose sign and payload a NaN has that comes out of an operation.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Nans {
-    /// The host's, which is x86's on x86-64.
-    #[default]
-    Host,
-    /// x86's, on every host.
-    X86,
-}
-
 /// One ELF file, read and searched for code.
 pub struct File<'a> {
     pub elf: Elf<'a>,
@@ -40,7 +31,7 @@ pub struct File<'a> {
 }
 
 /// Lifts all functions of all files. `done` is told how many functions are finished, now and then.
-pub fn lift(files: &[File<'_>], layout: &Layout, nans: Nans, done: &(dyn Fn(usize) + Sync)) -> Lifted {
+pub fn lift(files: &[File<'_>], layout: &Layout, done: &(dyn Fn(usize) + Sync)) -> Lifted {
     let mut jobs: Vec<(usize, &Function)> = Vec::new();
     let mut callees: BTreeMap<u32, Callees> = BTreeMap::new();
     for (number, file) in files.iter().enumerate() {
@@ -56,17 +47,13 @@ pub fn lift(files: &[File<'_>], layout: &Layout, nans: Nans, done: &(dyn Fn(usiz
     }
     callees::link(&mut callees, &files.iter().map(|file| (file.overlay, &file.elf)).collect::<Vec<_>>());
     let live: Vec<Liveness> = files.iter().map(|file| Liveness::new(&file.elf, &file.program)).collect();
-    let depends = in_parallel(&jobs, &|_| (), |&(number, function)| translate::depends(&files[number].elf, function));
-    let mut indices = layout.first_function + jobs.len() as u32..;
-    let twin = |depends| match depends {
-        Depends::Nothing => Twin::Unneeded,
-        Depends::Masks => Twin::Itself,
-        Depends::Mxcsr => indices.next().map_or(Twin::Unneeded, Twin::Is),
-    };
-    let twins: Vec<Twin> = depends.into_iter().map(twin).collect();
-    let work: Vec<_> = jobs.iter().zip(twins).collect();
-    let results = in_parallel(&work, done, |&(&(number, function), twin)| {
-        lift_function(&files[number].elf, function, twin, nans, &live[number], layout, &callees[&files[number].overlay])
+    let floats = in_parallel(&jobs, &|_| (), |&(number, function)| translations(&files[number].elf, function, &live[number]));
+    let mut twins = layout.first_function + jobs.len() as u32..;
+    let translations: Vec<_> = floats.into_iter().map(|floats| chain(floats, &mut twins)).collect();
+    let work: Vec<_> = jobs.iter().zip(translations).collect();
+    let results = in_parallel(&work, done, |(job, translations)| {
+        let &&(number, function) = job;
+        lift_function(&files[number].elf, function, translations, &live[number], layout, &callees[&files[number].overlay])
     });
     collect(files, &jobs, results)
 }
@@ -117,10 +104,34 @@ fn is_liftable(function: &Function) -> bool {
     function.blocks.contains_key(&function.entry) && function.returns.len() + function.labels.len() < code_map::MAX_LABEL as usize
 }
 
-/// A lifted function, its twin, and its entries.
+/// The translations that a function needs, each for what those before it are not exact enough for; none if it has no floating point.
+pub fn translations(elf: &Elf<'_>, function: &Function, live: &Liveness) -> &'static [Floats] {
+    match translate::depends(elf, function) {
+        Depends::Nothing => &[],
+        Depends::Masks => &[Floats::Masked],
+        Depends::Mxcsr => {
+            let mut unit = translate::translate(elf, function, Floats::Plain);
+            optimise(&mut unit, |exit| live.wanted(function.entry, exit));
+            match opt::nans_in_loops(&mut unit) {
+                true => &[Floats::Plain, Floats::Portable, Floats::Masked],
+                false => &[Floats::Portable, Floats::Masked],
+            }
+        }
+    }
+}
+
+/// Who takes over from each translation. `twins` gives the indices of all but the first.
+pub fn chain(floats: &[Floats], twins: &mut impl Iterator<Item = u32>) -> Vec<(Floats, Twin)> {
+    let Some((&last, others)) = floats.split_last() else { return vec![(Floats::Plain, Twin::Unneeded)] };
+    let mut chain: Vec<_> = others.iter().zip(twins).map(|(&floats, twin)| (floats, Twin::Is(twin))).collect();
+    chain.push((last, Twin::Interpreter));
+    chain
+}
+
+/// A lifted function, its twins, and its entries.
 struct Result {
     function: LiftedFunction,
-    twin: Option<LiftedFunction>,
+    twins: Vec<LiftedFunction>,
     entries: Vec<u32>,
     x86_bytes: u64,
 }
@@ -128,46 +139,56 @@ struct Result {
 fn lift_function(
     elf: &Elf<'_>,
     function: &Function,
-    twin: Twin,
-    nans: Nans,
+    translations: &[(Floats, Twin)],
     live: &Liveness,
     layout: &Layout,
     callees: &Callees,
 ) -> Result {
-    let plain = Unit { twin, ..translate::translate(elf, function) };
-    let leaves = plain.func.blocks.iter().any(|block| matches!(block.term, Some(Term::Exit(Exit::Leave { .. }))));
-    let within = if leaves { live.within(elf, function) } else { BTreeMap::new() };
-    let lift = |mut unit: Unit| {
-        ssa::run(&mut unit, |exit| match exit {
+    let mut entries = Vec::new();
+    let lift = |&(floats, twin): &(Floats, Twin)| {
+        let mut unit = Unit { twin, ..translate::translate(elf, function, floats) };
+        let leaves = unit.func.blocks.iter().any(|block| matches!(block.term, Some(Term::Exit(Exit::Leave { .. }))));
+        let within = if leaves { live.within(elf, function) } else { BTreeMap::new() };
+        let written = written_registers(&unit.func);
+        let emitted = lift_unit(&mut unit, layout, callees, |exit| match exit {
             Exit::Leave { at } => within.get(at).copied().unwrap_or(RegSet::MAX),
             _ => live.wanted(function.entry, exit),
         });
-        opt::run(&mut unit);
-        if nans == Nans::X86 {
-            opt::fix_nans(&mut unit);
+        entries = unit.entries.iter().map(|entry| entry.pc).collect();
+        let name = match floats {
+            Floats::Portable => format!("{} portably", unit.name),
+            Floats::Masked if translations.len() > 1 => format!("{} exactly", unit.name),
+            _ => unit.name,
+        };
+        LiftedFunction {
+            body: emitted.body,
+            name,
+            hints: emitted.hints,
+            accesses: Accesses { entry: function.entry, written, list: emitted.accesses },
         }
-        wasm::lower(&mut unit);
-        let emitted = wasm::emit(&unit, layout, callees);
-        (unit, emitted)
     };
-    let written = written_registers(&plain.func);
-    let finish = |name, emitted: wasm::Emitted| LiftedFunction {
-        body: emitted.body,
-        name,
-        hints: emitted.hints,
-        accesses: Accesses { entry: function.entry, written, list: emitted.accesses },
-    };
-    let (unit, emitted) = lift(plain);
-    let twin = matches!(twin, Twin::Is(_)).then(|| {
-        let (unit, emitted) = lift(Unit { twin: Twin::Itself, ..translate::translate_exactly(elf, function) });
-        finish(format!("{} exactly", unit.name), emitted)
-    });
+    let mut lifted: Vec<LiftedFunction> = translations.iter().map(lift).collect();
     Result {
-        entries: unit.entries.iter().map(|entry| entry.pc).collect(),
+        function: lifted.remove(0),
+        twins: lifted,
+        entries,
         x86_bytes: function.blocks.iter().map(|(start, end)| u64::from(end - start)).sum(),
-        function: finish(unit.name, emitted),
-        twin,
     }
+}
+
+fn optimise(unit: &mut Unit, wanted: impl Fn(&Exit) -> RegSet) {
+    ssa::run(unit, wanted);
+    opt::run(unit);
+}
+
+/// IR with registers → Wasm. `wanted` says which registers are read behind an exit.
+pub fn lift_unit(unit: &mut Unit, layout: &Layout, callees: &Callees, wanted: impl Fn(&Exit) -> RegSet) -> wasm::Emitted {
+    optimise(unit, wanted);
+    if unit.floats == Floats::Portable {
+        opt::fix_nans(unit);
+    }
+    wasm::lower(unit);
+    wasm::emit(unit, layout, callees)
 }
 
 /// General-purpose registers that a function writes: elsewhere than in their globals, for some time. Bit `n` for register `n`.
@@ -186,7 +207,8 @@ fn collect(files: &[File<'_>], jobs: &[(usize, &Function)], results: Vec<Result>
         let stats = &mut lifted.stats.files[file];
         stats.functions += 1;
         stats.x86_bytes += result.x86_bytes;
-        stats.wasm_bytes += (result.function.body.len() + result.twin.as_ref().map_or(0, |twin| twin.body.len())) as u64;
+        stats.wasm_bytes +=
+            std::iter::once(&result.function).chain(&result.twins).map(|function| function.body.len() as u64).sum::<u64>();
         for (label, &pc) in result.entries.iter().enumerate() {
             let overlay = files[file].overlay;
             let entry = CodeMapEntry { overlay, pc, function: number as u32, label: label as u32 };
@@ -197,7 +219,7 @@ fn collect(files: &[File<'_>], jobs: &[(usize, &Function)], results: Vec<Result>
             }
         }
         lifted.functions.push(result.function);
-        lifted.twins.extend(result.twin);
+        lifted.twins.extend(result.twins);
     }
     lifted.code_map = map.into_values().collect();
     lifted

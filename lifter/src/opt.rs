@@ -6,7 +6,7 @@ mod nans;
 mod rules;
 mod scalars;
 
-pub use nans::run as fix_nans;
+pub use nans::{are_in_loops as nans_in_loops, run as fix_nans};
 
 use crate::unit::Unit;
 

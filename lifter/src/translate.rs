@@ -39,18 +39,8 @@ pub fn depends(elf: &Elf<'_>, function: &Function) -> Depends {
     depends
 }
 
-/// Translates a function: its blocks, and an entry block for each place where it can be entered. Floating point becomes plain Wasm
-/// operations, which is right while MXCSR is as at the start and nobody reads its flags.
-pub fn translate(elf: &Elf<'_>, function: &Function) -> Unit {
-    translate_as(elf, function, Floats::Plain)
-}
-
-/// As [`translate`], with the same entries, but floating point follows MXCSR, while all exceptions are masked.
-pub fn translate_exactly(elf: &Elf<'_>, function: &Function) -> Unit {
-    translate_as(elf, function, Floats::Masked)
-}
-
-fn translate_as(elf: &Elf<'_>, function: &Function, floats: Floats) -> Unit {
+/// Translates a function: its blocks, and an entry block for each place where it can be entered; the same entries with any `floats`.
+pub fn translate(elf: &Elf<'_>, function: &Function, floats: Floats) -> Unit {
     let mut func = Func::new();
     let labels: BTreeMap<u32, BlockId> = function.blocks.keys().map(|&pc| (pc, func.add_block(pc))).collect();
     let mut jumps = BTreeMap::<u32, usize>::new();
@@ -64,7 +54,7 @@ fn translate_as(elf: &Elf<'_>, function: &Function, floats: Floats) -> Unit {
     }
     begins.push((func.insts.len() as u32, 0));
     let name = function.name.clone().unwrap_or_else(|| format!("sub_{:x}", function.entry));
-    let mut unit = Unit { entry_pc: function.entry, name, func, entries: Vec::new(), twin: Twin::Unneeded, begins };
+    let mut unit = Unit { entry_pc: function.entry, name, func, entries: Vec::new(), floats, twin: Twin::Unneeded, begins };
     let turns = Turns::new(elf, function, &unit.func, &labels);
     turns.count_rounds(&mut unit.func);
     add_entries(&mut unit, function, &turns.entries, &labels);

@@ -1,5 +1,6 @@
 //! One guest function on its way from IR to Wasm.
 
+use hoist_x86::builder::Floats;
 use hoist_x86::ir::{BlockId, Func, Value};
 
 use crate::graph::Graph;
@@ -14,7 +15,9 @@ pub struct Unit {
     /// Where the function can be entered: first the entry, then the resume points in the order of their
     /// addresses. No edge leads to an entry block: the guest's registers are in their globals there.
     pub entries: Vec<Entry>,
-    /// What the function is to do while [`hoist_x86::reg::Reg::EXACT`] is set.
+    /// How floating point is translated.
+    pub floats: Floats,
+    /// Who does the function's work while [`hoist_x86::reg::Reg::EXACT`] is larger than the number of `floats`.
     pub twin: Twin,
     /// The first value that each instruction was translated to, in ascending order, with the instruction's address; behind the last one 0.
     pub begins: Vec<(u32, u32)>,
@@ -23,13 +26,13 @@ pub struct Unit {
 /// Who does a function's work where its own translation of floating point does not do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Twin {
-    /// It has no floating point.
+    /// Nobody: it has no floating point.
     #[default]
     Unneeded,
-    /// The function with this index.
+    /// The function with this index: the next translation of the same code.
     Is(u32),
-    /// This is the twin, or there is x87's floating point only: itself, and with exceptions that are not masked the interpreter.
-    Itself,
+    /// The interpreter, as no translation raises exceptions.
+    Interpreter,
 }
 
 /// A way into a function.

@@ -9,7 +9,7 @@ use hoist_x86::processor::Level;
 
 use super::cache::BLOBS;
 use super::cache_dir;
-use crate::pipeline::{Conversion, Lift, Nans};
+use crate::pipeline::{Conversion, Lift};
 use crate::units;
 
 /// How an image is found.
@@ -127,24 +127,13 @@ pub struct ImageOptions {
     #[arg(long, value_enum, default_value_t, value_name = "LEVEL")]
     pub cpu: Cpu,
 
-    /// Sign and payload of NaNs: as the host makes them (on x86-64 hosts they are right), or x86's on every host, at a price in speed
-    #[arg(long, value_enum, default_value_t, value_name = "WHOSE")]
-    pub nans: Nans,
-
     #[command(flatten)]
     pub source: Source,
 }
 
 impl ImageOptions {
     pub fn conversion(&self, reference: Reference, needs_entry: bool) -> Conversion {
-        Conversion {
-            reference,
-            pull: self.source.pull_options(),
-            lift: self.lift,
-            cpu: self.cpu.into(),
-            nans: self.nans,
-            needs_entry,
-        }
+        Conversion { reference, pull: self.source.pull_options(), lift: self.lift, cpu: self.cpu.into(), needs_entry }
     }
 }
 

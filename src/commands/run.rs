@@ -200,9 +200,9 @@ impl Run {
 
 /// What a conversion's result depends on.
 fn key(conversion: &Conversion, digest: &Digest) -> String {
-    let Conversion { reference, lift, cpu, nans, .. } = conversion;
+    let Conversion { reference, lift, cpu, .. } = conversion;
     let hoist = [env!("CARGO_PKG_VERSION"), &pipeline::kernel_digest()].join(" ");
-    Digest::of(format!("{digest} {hoist} {lift:?} {cpu:?} {nans:?} {reference}").as_bytes()).hex().to_owned()
+    Digest::of(format!("{digest} {hoist} {lift:?} {cpu:?} {reference}").as_bytes()).hex().to_owned()
 }
 
 /// `NAME=VALUE`, or the host's value of `NAME`; as docker, nothing if the host has none.

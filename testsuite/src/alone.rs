@@ -4,13 +4,12 @@ use std::borrow::Cow;
 
 use hoist_lifter::discover::Function;
 use hoist_lifter::elf::Elf;
-use hoist_lifter::lift::Nans;
+use hoist_lifter::lift::lift_unit;
+use hoist_lifter::translate::{self, Depends};
 use hoist_lifter::unit::{Twin, Unit};
 use hoist_lifter::wasm::layout::Layout;
-use hoist_lifter::{opt, ssa, translate, wasm};
-use hoist_x86::iced_x86::{Decoder, DecoderOptions};
+use hoist_x86::builder::Floats;
 use hoist_x86::reg::Reg;
-use hoist_x86::semantics;
 use wasmparser::{BinaryReader, FunctionBody};
 
 use crate::oracle::CODE;
@@ -28,31 +27,34 @@ pub fn all_but_flags() -> u64 {
 /// # Errors
 /// Never, as the file around the code is well-formed.
 pub fn lift(code: &[u8], layout: &Layout, wanted: u64) -> anyhow::Result<Vec<u8>> {
-    lift_as(code, layout, wanted, Twin::Unneeded, Nans::Host)
+    lift_as(code, layout, wanted, (Floats::Plain, Twin::Unneeded))
 }
 
-/// Does the code ask MXCSR, so that it has an exact twin?
-pub fn depends_on_mxcsr(code: &[u8]) -> bool {
-    Decoder::new(64, code, DecoderOptions::NONE).iter().any(|instr| semantics::depends_on_mxcsr(&instr))
-}
-
-/// As [`lift`], as a function with a twin or as a twin.
+/// All translations of the code that differ in what its floating point depends on.
 ///
 /// # Errors
 /// Never, as the file around the code is well-formed.
-pub fn lift_as(code: &[u8], layout: &Layout, wanted: u64, twin: Twin, nans: Nans) -> anyhow::Result<Vec<u8>> {
+pub fn translations(code: &[u8]) -> anyhow::Result<&'static [Floats]> {
     let file = elf_around(CODE, code);
-    let elf = Elf::parse(&file, 0)?;
-    let function = Function { entry: CODE, blocks: [(CODE, CODE + code.len() as u32)].into(), ..Function::default() };
-    let translate = if twin == Twin::Itself { translate::translate_exactly } else { translate::translate };
-    let mut unit = Unit { twin, ..translate(&elf, &function) };
-    ssa::run(&mut unit, |_| wanted);
-    opt::run(&mut unit);
-    if nans == Nans::X86 {
-        opt::fix_nans(&mut unit);
-    }
-    wasm::lower(&mut unit);
-    Ok(wasm::emit(&unit, layout, &Default::default()).body)
+    Ok(match translate::depends(&Elf::parse(&file, 0)?, &function(code)) {
+        Depends::Nothing => &[],
+        Depends::Masks => &[Floats::Masked],
+        Depends::Mxcsr => &[Floats::Plain, Floats::Portable, Floats::Masked],
+    })
+}
+
+/// As [`lift`], as one of several translations.
+///
+/// # Errors
+/// Never, as the file around the code is well-formed.
+pub fn lift_as(code: &[u8], layout: &Layout, wanted: u64, (floats, twin): (Floats, Twin)) -> anyhow::Result<Vec<u8>> {
+    let file = elf_around(CODE, code);
+    let mut unit = Unit { twin, ..translate::translate(&Elf::parse(&file, 0)?, &function(code), floats) };
+    Ok(lift_unit(&mut unit, layout, &Default::default(), |_| wanted).body)
+}
+
+fn function(code: &[u8]) -> Function {
+    Function { entry: CODE, blocks: [(CODE, CODE + code.len() as u32)].into(), ..Function::default() }
 }
 
 /// The Wasm instructions that this code becomes, as WebAssembly's text format names them, without those that any function has.

@@ -13,17 +13,18 @@ use anyhow::{Context, bail};
 use hoist_lifter::callees::Callees;
 use hoist_lifter::discover;
 use hoist_lifter::elf::Elf;
-use hoist_lifter::lift::Nans;
+use hoist_lifter::lift::lift_unit;
 use hoist_lifter::wasm::layout::{Layout, Lifted, LiftedFunction};
-use hoist_lifter::{module, opt, ssa, translate, wasm};
+use hoist_lifter::{module, translate};
 use hoist_x86::boundary::{MMAP_MIN_ADDR, NULL_PAGE, Vector};
+use hoist_x86::builder::Floats;
 use hoist_x86::helper::Memory;
 use hoist_x86::interpreter::{Interpreter, Stop};
 use hoist_x86::reg::Reg;
 use hoist_x86::state::CpuState;
 
 use crate::alone;
-use crate::machine::{Fault, Guest, Machine, Stopped, UserMemory};
+use crate::machine::{Fault, Guest, HostNans, Machine, Stopped, UserMemory};
 use crate::oracle::Rng;
 pub use programs::Programs;
 
@@ -79,7 +80,7 @@ impl Fuzzer {
     /// # Errors
     /// If the machine cannot be set up.
     pub fn new() -> anyhow::Result<Fuzzer> {
-        Ok(Fuzzer { machine: Machine::new(END, true, Nans::Host).map_err(wasm_error)?, tally: Tally::default() })
+        Ok(Fuzzer { machine: Machine::new(END, true, HostNans::X86).map_err(wasm_error)?, tally: Tally::default() })
     }
 
     /// Runs one batch of programs.
@@ -194,12 +195,9 @@ impl Batch {
         let (mut lifted, mut names, mut code_map) = (Lifted::default(), Vec::new(), BTreeMap::new());
         for (job, &(number, function)) in jobs.iter().enumerate() {
             let (body, entries) = no_panic(&codes[number], || {
-                let mut unit = translate::translate(&elfs[number].0, function);
-                ssa::run(&mut unit, |_| alone::ALL);
-                opt::run(&mut unit);
-                wasm::lower(&mut unit);
-                let entries: Vec<u32> = unit.entries.iter().map(|entry| entry.pc).collect();
-                (wasm::emit(&unit, &layout, &callees).body, entries)
+                let mut unit = translate::translate(&elfs[number].0, function, Floats::Plain);
+                let body = lift_unit(&mut unit, &layout, &callees, |_| alone::ALL).body;
+                (body, unit.entries.iter().map(|entry| entry.pc).collect::<Vec<u32>>())
             })?;
             for (label, pc) in (0..).zip(entries) {
                 let old = code_map.entry(pc).or_insert((job, label));

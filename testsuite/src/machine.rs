@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use hoist_lifter::lift::Nans;
 use hoist_lifter::wasm::layout::Layout;
 use hoist_x86::boundary::{NULL_PAGE, Vector, code_map};
 use hoist_x86::helper::{self, Helper};
@@ -58,12 +57,20 @@ const TABLE_SIZE: u32 = 4 * code_map::ENTRIES as u32;
 /// Wasm stack that lifted code may use.
 const ROOM: i32 = 1 << 18;
 
+/// The NaNs that arithmetic makes on a machine's host.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum HostNans {
+    /// As on this one.
+    X86,
+    /// Always the same one, as on RISC-V.
+    One,
+}
+
 impl Machine {
-    /// A machine with user memory up to the guest address `end`. With `has_fuel` runs can be limited. For code lifted with [`Nans::X86`] the host
-    /// is one whose processor knows only one NaN, as RISC-V's do: after every operation.
-    pub fn new(end: u32, has_fuel: bool, nans: Nans) -> Result<Machine> {
+    /// A machine with user memory up to the guest address `end`. With `has_fuel` runs can be limited.
+    pub fn new(end: u32, has_fuel: bool, nans: HostNans) -> Result<Machine> {
         let mut config = Config::new();
-        config.cranelift_nan_canonicalization(nans == Nans::X86);
+        config.cranelift_nan_canonicalization(nans == HostNans::One);
         config.consume_fuel(has_fuel);
         let engine = Engine::new(&config)?;
         let mut store = Store::new(&engine, Host { cpu: CpuState::default(), memory: None, stopped: None });

@@ -15,12 +15,12 @@ mod values;
 
 use std::fmt::Write as _;
 
-use hoist_lifter::lift::Nans;
 use hoist_x86::builder::Floats;
 use hoist_x86::interpreter::{Interpreter, Stop};
 use hoist_x86::reg::Reg;
 use hoist_x86::state::CpuState;
 
+use crate::machine::HostNans;
 use forms::{Sample, Samples};
 pub use lifted::Lifted;
 use memory::TestMemory;
@@ -74,11 +74,12 @@ pub enum End {
 /// Instructions in one Wasm module.
 const BATCH: usize = 256;
 
-/// Compares every sample in `states` states: half pairs of edge cases, half random. With [`Nans::X86`] on a host that gives other NaNs than x86.
+/// Compares every sample in `states` states: half pairs of edge cases, half random. On a host with other NaNs
+/// than x86 lifted code makes them x86's.
 ///
 /// # Errors
 /// If the machine cannot be set up.
-pub fn compare(samples: &Samples, states: u32, seed: u64, nans: Nans) -> anyhow::Result<Report> {
+pub fn compare(samples: &Samples, states: u32, seed: u64, nans: HostNans) -> anyhow::Result<Report> {
     let mut machines = Machines::new(nans)?;
     let mut report = Report::default();
     let list: Vec<(&forms::Variant, &Sample)> = samples.iter().collect();
@@ -86,7 +87,7 @@ pub fn compare(samples: &Samples, states: u32, seed: u64, nans: Nans) -> anyhow:
         let bytes: Vec<&[u8]> = batch.iter().map(|(_, sample)| sample.bytes.as_slice()).collect();
         let codes = machines.lifted.compile(&bytes).map_err(wasm_error)?;
         for ((variant, sample), code) in batch.iter().zip(&codes) {
-            let result = machines.compare(sample, code, states, seed)?;
+            let result = machines.compare(sample, code, states, seed, nans)?;
             report.add(variant.form, sample, result);
         }
     }
@@ -114,7 +115,7 @@ pub struct Compared {
 }
 
 impl Machines {
-    fn new(nans: Nans) -> anyhow::Result<Machines> {
+    fn new(nans: HostNans) -> anyhow::Result<Machines> {
         let lifted = Lifted::new(nans).map_err(wasm_error)?;
         Ok(Machines {
             native: Native::new()?,
@@ -125,10 +126,17 @@ impl Machines {
         })
     }
 
-    fn compare(&mut self, sample: &Sample, code: &lifted::Code, states: u32, seed: u64) -> anyhow::Result<Compared> {
+    fn compare(
+        &mut self,
+        sample: &Sample,
+        code: &lifted::Code,
+        states: u32,
+        seed: u64,
+        nans: HostNans,
+    ) -> anyhow::Result<Compared> {
         let hash =
             sample.bytes.iter().fold(0xcbf2_9ce4_8422_2325u64, |hash, &b| (hash ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
-        let mut shape = Shape::new(&sample.instr, hash ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut shape = Shape::new(&sample.instr, hash ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15), nans);
         let mut compared = Compared::default();
         let len = sample.bytes.len() as u32;
         self.native.load(&sample.bytes);

@@ -1,7 +1,7 @@
 //! The instruction oracle, short: every instruction that can be encoded, and every form in busybox-static and libc.so.6, in a few states
 //! each. `cargo run --release -p hoist-testsuite --bin oracle -- --all FILE…` is the long one.
 
-use hoist_lifter::lift::Nans;
+use hoist_testsuite::machine::HostNans;
 use hoist_testsuite::oracle::{self, forms};
 
 #[test]
@@ -12,7 +12,7 @@ fn both_back_ends_agree_with_the_processor() {
         let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{path}: {error}; install Debian's {package}"));
         forms::collect(&bytes, &mut samples).expect("a system's own file is an ELF file");
     }
-    let report = oracle::compare(&samples, 16, 0, Nans::Host).expect("the machine can be set up");
+    let report = oracle::compare(&samples, 16, 0, HostNans::X86).expect("the machine can be set up");
     println!("{report}");
     assert!(report.forms.len() > 3000, "only {} forms found", report.forms.len());
     assert!(report.is_clean(), "{report}");

@@ -6,7 +6,8 @@
 //! [`origin`] finds the operand of its block's operations that made it one. Comparisons and conversions to integers ask only whether there is a NaN, so
 //! what they use does not escape.
 //!
-//! It costs nothing to seven tenths in floating-point loops (docs/ARCHITECTURE.md), so it is done only if it is asked for: `hoist convert --nans=x86`.
+//! It costs nothing to seven tenths in floating-point loops (docs/ARCHITECTURE.md), so functions with such loops have a translation without it
+//! for hosts that make x86's NaNs by themselves.
 //!
 //! The result is `select(v is a NaN, what x86 has, v)`; the Wasm back end computes the choice only where it is wanted. This is the last pass, since
 //! to the others `v` and what is selected are different values.
@@ -15,6 +16,7 @@ use hoist_x86::ir::{BlockId, Func, Inst, Term, UnOp, Value};
 
 use self::classes::{is_blind, makes_nans, only_compared};
 use self::origin::Shape;
+use crate::graph::components;
 use crate::unit::Unit;
 
 mod classes;
@@ -28,22 +30,24 @@ const MAX_SHARED: u32 = 1;
 /// Makes NaN results of plain floating-point operations those of an x86 processor.
 pub fn run(unit: &mut Unit) {
     let order = unit.reachable();
-    let func = &mut unit.func;
-    if !order.iter().any(|&block| func.block(block).insts.iter().any(|&value| makes_nans(func.inst(value)))) {
-        return;
-    }
-    for index in 0..func.insts.len() {
-        let mut inst = func.insts[index];
-        inst.map_uses(|value| func.resolve(value));
-        func.insts[index] = inst;
-    }
-    let mut pass = Nans::new(func, &order);
+    let Some(mut pass) = Nans::of(unit, &order) else { return };
     for &block in &order {
         pass.check_roots(block);
     }
     for &block in &order {
         pass.use_checked(block);
     }
+}
+
+/// Would values be looked at in a loop? Elsewhere it costs nothing that can be measured.
+pub fn are_in_loops(unit: &mut Unit) -> bool {
+    let (order, graph) = (unit.reachable(), unit.graph());
+    let Some(pass) = Nans::of(unit, &order) else { return false };
+    let nodes: Vec<u32> = order.iter().map(|block| block.0).collect();
+    components(&graph, &nodes, &vec![0; graph.len()], 0).into_iter().any(|blocks| {
+        let is_loop = blocks.len() > 1 || graph.succs[blocks[0] as usize].contains(&blocks[0]);
+        is_loop && blocks.iter().any(|&block| pass.has_roots(BlockId(block)))
+    })
 }
 
 struct Nans<'f> {
@@ -57,6 +61,20 @@ struct Nans<'f> {
 }
 
 impl Nans<'_> {
+    /// `None` if nothing makes NaNs.
+    fn of<'f>(unit: &'f mut Unit, order: &[BlockId]) -> Option<Nans<'f>> {
+        let func = &mut unit.func;
+        if !order.iter().any(|&block| func.block(block).insts.iter().any(|&value| makes_nans(func.inst(value)))) {
+            return None;
+        }
+        for index in 0..func.insts.len() {
+            let mut inst = func.insts[index];
+            inst.map_uses(|value| func.resolve(value));
+            func.insts[index] = inst;
+        }
+        Some(Nans::new(func, order))
+    }
+
     fn new<'f>(func: &'f mut Func, order: &[BlockId]) -> Nans<'f> {
         let count = func.insts.len();
         let mut block_of = vec![BlockId(u32::MAX); count];
@@ -121,6 +139,10 @@ impl Nans<'_> {
     fn is_inside(&self, value: Value, block: BlockId) -> bool {
         let v = value.0 as usize;
         v < self.block_of.len() && self.block_of[v] == block && !self.is_root[v] && makes_nans(self.func.inst(value))
+    }
+
+    fn has_roots(&self, block: BlockId) -> bool {
+        self.func.block(block).insts.iter().any(|value| self.is_root[value.0 as usize])
     }
 
     fn check_roots(&mut self, block: BlockId) {

@@ -168,29 +168,29 @@ impl Emitter<'_> {
         })
     }
 
-    /// While floating point must follow MXCSR, the twin does the function's work; with exceptions that are not masked the interpreter.
+    /// While floating point must be more exact than this translation is, the twin does the function's work.
     fn check_exact(&mut self) {
         if self.unit.twin == Twin::Unneeded {
             return;
         }
         self.code.op(Instruction::GlobalGet(self.layout.first_global + Reg::EXACT.index() as u32));
-        if self.unit.twin == Twin::Itself {
-            self.code.op(Instruction::I32Const(Floats::Exact as i32));
-            self.code.op(Instruction::I32Eq);
+        if self.unit.floats != Floats::Plain {
+            self.code.op(Instruction::I32Const(self.unit.floats as i32));
+            self.code.op(Instruction::I32GtU);
         }
         self.code.hinted_if(BlockType::Empty, false);
-        match self.unit.twin {
+        let does_it = match self.unit.twin {
             Twin::Is(twin) => {
                 self.code.op(Instruction::LocalGet(PC));
-                self.code.op(Instruction::LocalGet(ROOM));
-                self.code.op(Instruction::ReturnCall(twin));
+                twin
             }
-            Twin::Itself | Twin::Unneeded => {
+            Twin::Interpreter | Twin::Unneeded => {
                 self.own_pc();
-                self.code.op(Instruction::LocalGet(ROOM));
-                self.code.op(Instruction::ReturnCall(self.layout.interpret));
+                self.layout.interpret
             }
-        }
+        };
+        self.code.op(Instruction::LocalGet(ROOM));
+        self.code.op(Instruction::ReturnCall(does_it));
         self.code.op(Instruction::End);
     }
 

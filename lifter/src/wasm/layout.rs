@@ -72,7 +72,8 @@ pub struct CodeMapEntry {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Lifted {
     pub functions: Vec<LiftedFunction>,
-    /// Exact twins of some of them, which only these call; twin `i` has the function index `first_function + functions.len() + i`.
+    /// Other translations of some of them, which only these and each other call; twin `i` has the function index
+    /// `first_function + functions.len() + i`.
     pub twins: Vec<LiftedFunction>,
     /// In ascending order of overlay and pc, each pc of an overlay once.
     pub code_map: Vec<CodeMapEntry>,

@@ -51,10 +51,13 @@ impl Width {
 }
 
 /// How the floating point of SSE and AVX is translated; each is right while [`crate::reg::Reg::EXACT`] is not larger than its number.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub enum Floats {
-    /// As plain Wasm operations: MXCSR is as at the start, and nobody reads its flags.
+    /// As plain Wasm operations: MXCSR is as at the start, nobody reads its flags, and the NaNs of the host's arithmetic are those of SSE.
+    #[default]
     Plain,
+    /// As plain Wasm operations whose NaNs are made SSE's: those of the host are others. The IR is that of `Plain`.
+    Portable,
     /// As MXCSR says, all exceptions masked (`semantics::sse_exact`).
     Masked,
     /// As MXCSR says.

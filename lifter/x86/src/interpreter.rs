@@ -158,7 +158,9 @@ impl Interpreter {
     /// The number of the block at `pc`, translated if it is new or its code has changed. The flags that `last` left are written if
     /// this block may read them.
     fn enter(&mut self, last: Option<Left>, cpu: &mut CpuState, memory: &mut impl Memory, pc: u32) -> Result<u32, Stop> {
-        let key = Key::new(pc, if cpu.get(Reg::EXACT) == 0 { Floats::Plain } else { Floats::Exact });
+        // Its own arithmetic has x86's NaNs on every host.
+        let is_plain = cpu.get(Reg::EXACT) <= Floats::Portable as u128;
+        let key = Key::new(pc, if is_plain { Floats::Plain } else { Floats::Exact });
         if let Some(number) = self.blocks.find(key, last.map(|left| left.block)) {
             let block = self.blocks.get(number);
             if memory.matches(pc, &block.bytes) {

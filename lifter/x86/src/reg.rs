@@ -41,8 +41,8 @@ impl Reg {
     pub const SF: Reg = Reg(22);
     pub const OF: Reg = Reg(23);
     pub const DF: Reg = Reg(24);
-    /// Not a register of x86: an i32 that is not 0 while floating-point code must follow MXCSR, 1 if all exceptions are masked, else 2. Functions
-    /// with such code then hand over to their exact twins, these to the interpreter; see [`crate::state::CpuState::wants_exact`].
+    /// Not a register of x86: an i32, how exact the translation of floating point must be: a number of [`crate::builder::Floats`]. A translation
+    /// with a lower number hands over to another or to the interpreter; see [`crate::state::CpuState::wants_exact`].
     pub const EXACT: Reg = Reg(25);
     /// Not a register of x86: an i32, how many rounds of loops the task may still make before the kernel looks after it; see
     /// [`crate::ir::Inst::Round`].

@@ -66,7 +66,7 @@ pub fn translate(builder: &mut Builder<'_>, instr: &Instruction) -> bool {
     let string = if instr.is_string_instruction() { string::row(instr.mnemonic()) } else { None };
     // AVX-512 shares mnemonics with AVX, but has masks and 32 registers.
     let beyond: Option<Row> = is_beyond(instr).then_some(|b, _| b.exception(Vector::InvalidOpcode));
-    let exact = || if builder.floats != Floats::Plain { sse_exact::row(instr.mnemonic()) } else { None };
+    let exact = || if builder.floats >= Floats::Masked { sse_exact::row(instr.mnemonic()) } else { None };
     let row = match beyond {
         Some(_) if instr.encoding() == EncodingKind::EVEX => beyond,
         _ => string.or_else(exact).or_else(|| row(instr.mnemonic())).or(beyond),

@@ -1,5 +1,6 @@
 //! The guest's processor state in kernel memory.
 
+use crate::builder::Floats;
 use crate::reg::Reg;
 
 /// One task's processor state. The first part mirrors the register globals (`cpu_save`, `cpu_load`); the second, x87 and the
@@ -21,6 +22,8 @@ pub struct CpuState {
     pub raised: u32,
     /// The program reads MXCSR's exception flags: it must be run exactly even while MXCSR is as at the start.
     pub observes_flags: bool,
+    /// The host's arithmetic makes NaNs with other bits than SSE does.
+    pub foreign_nans: bool,
     pub x87: X87,
     /// What RDTSC read last: a count that only grows, the same in every run.
     pub tsc: u64,
@@ -57,6 +60,7 @@ impl Default for CpuState {
             mxcsr: CpuState::INITIAL_MXCSR,
             raised: 0,
             observes_flags: false,
+            foreign_nans: false,
             x87: X87 { significand: [0; 8], sign_exponent: [0; 8], control: 0x37f, status: 0, in_use: 0, top: 0 },
             tsc: 0,
         }
@@ -67,16 +71,18 @@ impl CpuState {
     /// MXCSR at a process's start: to nearest, denormals are numbers, all exceptions masked, no flag set.
     pub const INITIAL_MXCSR: u32 = 0x1f80;
 
-    /// What [`Reg::EXACT`] must be: whether plain Wasm arithmetic would not do what MXCSR says, or an exception of the x87 is not masked. Exception flags (bits 5…0) matter only to
-    /// programs that read them.
+    /// What [`Reg::EXACT`] must be: how floating point must be translated to do what MXCSR and the x87's masks say. Exception flags (bits 5…0)
+    /// matter only to programs that read them.
     pub fn wants_exact(&self) -> u32 {
         const FLAGS: u32 = 0x3f;
         const MASKS: u32 = FLAGS << 7;
-        match self.mxcsr & !FLAGS {
-            mxcsr if mxcsr & MASKS != MASKS || u32::from(self.x87.control) & FLAGS != FLAGS => 2,
-            CpuState::INITIAL_MXCSR if !self.observes_flags => 0,
-            _ => 1,
-        }
+        let floats = match self.mxcsr & !FLAGS {
+            mxcsr if mxcsr & MASKS != MASKS || u32::from(self.x87.control) & FLAGS != FLAGS => Floats::Exact,
+            CpuState::INITIAL_MXCSR if !self.observes_flags && self.foreign_nans => Floats::Portable,
+            CpuState::INITIAL_MXCSR if !self.observes_flags => Floats::Plain,
+            _ => Floats::Masked,
+        };
+        floats as u32
     }
 
     /// To be called when MXCSR was set from outside of guest code.

@@ -1,18 +1,18 @@
 //! Compares instructions on the real processor with both back ends:
-//! `cargo run --release -p hoist-testsuite --bin oracle -- [--states N] [--seed N] [--only MNEMONIC] [--nans=x86] [--all] [--record] [[LABEL=]FILE…]`
+//! `cargo run --release -p hoist-testsuite --bin oracle -- [--states N] [--seed N] [--only MNEMONIC] [--foreign-nans] [--all] [--record] [[LABEL=]FILE…]`
 //!
-//! With `--nans=x86` the host is one that has other NaNs than x86. `--all` takes every instruction that can be encoded, FILE those that occur in an ELF file. `--record` writes what came of it, and how the files'
+//! With `--foreign-nans` the host is one that has other NaNs than x86. `--all` takes every instruction that can be encoded, FILE those that occur in an ELF file. `--record` writes what came of it, and how the files'
 //! instructions are treated, to `testsuite/oracle/`, from which the coverage page is made.
 
 use std::collections::BTreeMap;
 
-use hoist_lifter::lift::Nans;
 use hoist_testsuite::coverage::{self, Recorded};
+use hoist_testsuite::machine::HostNans;
 use hoist_testsuite::oracle::{self, forms};
 
 fn main() -> anyhow::Result<()> {
     let (mut states, mut seed, mut only, mut record, mut samples) = (2048u32, 0, None, false, forms::Samples::new());
-    let (mut files, mut nans) = (Vec::new(), Nans::Host);
+    let (mut files, mut nans) = (Vec::new(), HostNans::X86);
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match arg.as_str() {
@@ -20,7 +20,7 @@ fn main() -> anyhow::Result<()> {
             "--seed" => seed = args.next().unwrap_or_default().parse()?,
             "--only" => only = args.next().map(|name| name.to_lowercase()),
             "--all" => forms::enumerate(&mut samples, forms::is_comparable),
-            "--nans=x86" => nans = Nans::X86,
+            "--foreign-nans" => nans = HostNans::One,
             "--record" => record = true,
             file => files.push(file.to_owned()),
         }

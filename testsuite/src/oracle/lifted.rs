@@ -1,44 +1,39 @@
 //! The Wasm back end: the instruction as a lifted function, run by wasmtime.
 
-use hoist_lifter::lift::Nans;
+use hoist_lifter::lift::chain;
 use hoist_lifter::module;
-use hoist_lifter::unit::Twin;
 use hoist_lifter::wasm::layout::{Layout, Lifted as LiftedCode, LiftedFunction};
 use hoist_x86::boundary::NULL_PAGE;
 
 use super::native::signal_of;
 use super::{BASE, CODE, DATA, End, MEMORY_SIZE, SIZE, State};
 use crate::alone;
-use crate::machine::{Guest, Machine, Stopped};
+use crate::machine::{Guest, HostNans, Machine, Stopped};
 
 pub struct Lifted {
     machine: Machine,
-    nans: Nans,
 }
 
 /// One lifted instruction.
 pub struct Code(Guest);
 
 impl Lifted {
-    pub fn new(nans: Nans) -> wasmtime::Result<Lifted> {
-        Ok(Lifted { machine: Machine::new(BASE + SIZE, false, nans)?, nans })
+    pub fn new(nans: HostNans) -> wasmtime::Result<Lifted> {
+        Ok(Lifted { machine: Machine::new(BASE + SIZE, false, nans)? })
     }
 
     /// Lifts and compiles instructions, many in one module: a module has costs of its own.
     pub fn compile(&mut self, codes: &[&[u8]]) -> wasmtime::Result<Vec<Code>> {
         let layout = Layout::alone();
         let mut lifted = LiftedCode::default();
-        for bytes in codes {
-            let twin = layout.first_function + (codes.len() + lifted.twins.len()) as u32;
-            let (number, depends) = (lifted.functions.len(), alone::depends_on_mxcsr(bytes));
-            let body =
-                alone::lift_as(bytes, &layout, alone::ALL, if depends { Twin::Is(twin) } else { Twin::Unneeded }, self.nans);
-            let body = body.map_err(|error| wasmtime::Error::msg(error.to_string()))?;
-            lifted.functions.push(LiftedFunction { body, name: format!("form {number}"), ..LiftedFunction::default() });
-            if depends {
-                let body = alone::lift_as(bytes, &layout, alone::ALL, Twin::Itself, self.nans);
-                let body = body.map_err(|error| wasmtime::Error::msg(error.to_string()))?;
-                lifted.twins.push(LiftedFunction { body, name: format!("twin of form {number}"), ..LiftedFunction::default() });
+        let mut twins = layout.first_function + codes.len() as u32..;
+        let message = |error: anyhow::Error| wasmtime::Error::msg(error.to_string());
+        for (number, bytes) in codes.iter().enumerate() {
+            for (part, translation) in chain(alone::translations(bytes).map_err(message)?, &mut twins).into_iter().enumerate() {
+                let body = alone::lift_as(bytes, &layout, alone::ALL, translation).map_err(message)?;
+                let name = format!("form {number}, {:?}", translation.0);
+                let list = if part == 0 { &mut lifted.functions } else { &mut lifted.twins };
+                list.push(LiftedFunction { body, name, ..LiftedFunction::default() });
             }
         }
         let instance = self.machine.load(&module::alone(&layout, &lifted))?;

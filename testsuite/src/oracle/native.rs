@@ -206,7 +206,7 @@ impl Native {
         };
         registers.read(&mut result.cpu);
         result.cpu.tsc = state.cpu.tsc;
-        result.cpu.observes_flags = state.cpu.observes_flags;
+        (result.cpu.observes_flags, result.cpu.foreign_nans) = (state.cpu.observes_flags, state.cpu.foreign_nans);
         result.cpu.update_exact();
         match SIGNAL.load(Ordering::Relaxed) {
             0 if registers.taken != 0 => End::At(TAKEN),

@@ -6,6 +6,8 @@ use hoist_x86::semantics;
 use hoist_x86::state::{CpuState, X87};
 
 use super::values::{EDGES, Kind, Rng};
+use crate::machine::HostNans;
+
 use super::{DATA, DATA_SIZE, MEMORY_SIZE, STACK, State, TAKEN};
 
 /// The middle of the data, which is where one page ends and the next begins.
@@ -30,7 +32,7 @@ pub struct Shape {
 }
 
 impl Shape {
-    pub fn new(instr: &Instruction, seed: u64) -> Shape {
+    pub fn new(instr: &Instruction, seed: u64, nans: HostNans) -> Shape {
         let mut rng = Rng::new(seed);
         let kinds = kinds(instr);
         let mut memory = Vec::with_capacity(MEMORY_SIZE);
@@ -61,7 +63,7 @@ impl Shape {
             depends_on_mxcsr: semantics::depends_on_mxcsr(instr),
             instr: *instr,
             rng,
-            base: State { cpu: CpuState::default(), memory },
+            base: State { cpu: CpuState { foreign_nans: nans != HostNans::X86, ..CpuState::default() }, memory },
         }
     }
 

@@ -71,7 +71,7 @@ pub fn exact_row(mnemonic: M) -> Option<Row> {
 }
 
 fn fuse(b: &mut Builder<'_>, shape: Shape, form: Form, signs: u32, operands: [Value; 3]) -> Value {
-    let (helper, format) = match (b.floats != Floats::Plain, shape) {
+    let (helper, format) = match (b.floats >= Floats::Masked, shape) {
         (true, Shape::F32x4) => (Helper::SseFused, 0),
         (true, _) => (Helper::SseFused, DOUBLE),
         (false, Shape::F32x4) => (Helper::FusedF32x4, 0),
@@ -84,7 +84,7 @@ fn fuse(b: &mut Builder<'_>, shape: Shape, form: Form, signs: u32, operands: [Va
 
 /// Before results are written.
 fn finish(b: &mut Builder<'_>) {
-    if b.floats != Floats::Plain {
+    if b.floats >= Floats::Masked {
         super::sse_exact::finish(b);
     }
 }
