@@ -1,7 +1,7 @@
 //! `convert --cpu`: what a program finds that asks CPUID, the dynamic linker and `/proc/cpuinfo`.
 
 use anyhow::Result;
-use hoist_testsuite::compare::{Hoist, Image, Invocation, Lift};
+use hoist_testsuite::compare::{Hoist, Image, Invocation, Lift, run_natively};
 
 /// What the image's program `cpu` prints first: GCC's view of CPUID, and the version of a function that an ifunc resolver chose.
 const PROGRAM: [(&str, &str); 2] = [
@@ -9,10 +9,13 @@ const PROGRAM: [(&str, &str); 2] = [
     ("v3", "sse4.2 popcnt ssse3 cmpxchg16b avx avx2 fma bmi bmi2 lzcnt movbe f16c\nx86-64-v3\nifunc: 256-bit 8 8 8 8 8 8 8 8\n"),
 ];
 
+fn invocation(command: &[&str]) -> Invocation {
+    Invocation { argv: command.iter().map(|&text| text.to_owned()).collect(), ..Invocation::default() }
+}
+
 fn run(hoist: &Hoist, image: &Image, command: &[&str]) -> Result<String> {
     let component = hoist.convert(image, Lift::All)?;
-    let invocation = Invocation { argv: command.iter().map(|&text| text.to_owned()).collect(), ..Invocation::default() };
-    let outcome = hoist.run(image, &component, &invocation)?;
+    let outcome = hoist.run(image, &component, &invocation(command))?;
     anyhow::ensure!(outcome.status == 0, "{command:?}: {}", String::from_utf8_lossy(&outcome.stderr));
     Ok(String::from_utf8_lossy(&outcome.stdout).into_owned())
 }
@@ -35,6 +38,21 @@ fn guests_are_told_of_the_level_that_was_asked_for() -> Result<()> {
             [true, cpu == "v3", cpu == "v3", false],
             "{info}"
         );
+    }
+    Ok(())
+}
+
+/// XSAVE's areas and signal frames, as the processor and Linux make them.
+#[test]
+fn extended_state_is_saved_as_the_processor_does() -> Result<()> {
+    let image = Image::build("cpu")?;
+    let state = invocation(&["/usr/local/bin/state"]);
+    let native = run_natively(&image.rootfs, &state)?;
+    let hoist = Hoist::find()?.with_cpu("v3");
+    for lift in [Lift::All, Lift::None] {
+        let hoisted = hoist.run(&image, &hoist.convert(&image, lift)?, &state)?;
+        let difference = hoisted.difference(&native);
+        anyhow::ensure!(difference.is_none(), "{lift:?}:\n{}", difference.unwrap_or_default());
     }
     Ok(())
 }

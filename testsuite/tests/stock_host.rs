@@ -35,13 +35,17 @@ impl WasiView for Host {
 fn run(engine: &Engine, component: &Path, args: &[&str], stdin: &[u8]) -> wasmtime::Result<(String, bool)> {
     // SAFETY: `hoist compile` made the file.
     let component = unsafe { Component::deserialize_file(engine, component)? };
+    run_loaded(engine, &component, args, stdin)
+}
+
+fn run_loaded(engine: &Engine, component: &Component, args: &[&str], stdin: &[u8]) -> wasmtime::Result<(String, bool)> {
     let stdout = MemoryOutputPipe::new(MEGABYTE);
     let mut wasi = WasiCtx::builder();
     wasi.args(args).stdin(MemoryInputPipe::new(stdin.to_vec())).stdout(stdout.clone());
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
     let mut store = Store::new(engine, Host { wasi: wasi.build(), table: ResourceTable::new() });
-    let command = sync::Command::instantiate(&mut store, &component, &linker)?;
+    let command = sync::Command::instantiate(&mut store, component, &linker)?;
     let result = command.wasi_cli_run().call_run(&mut store)?;
     Ok((String::from_utf8_lossy(&stdout.contents()).into_owned(), result.is_ok()))
 }
@@ -62,6 +66,32 @@ fn standard_streams_are_enough_also_where_instances_are_pooled() -> wasmtime::Re
         let engine = Engine::new(&config)?;
         assert_eq!(run(&engine, &component, &["app", "busybox", "tr", "a-z", "A-Z"], b"hello\n")?, ("HELLO\n".into(), true));
         assert_eq!(run(&engine, &component, &["app", "busybox", "false"], b"")?, (String::new(), false));
+    }
+    Ok(())
+}
+
+fn message(error: wasmtime::Error) -> anyhow::Error {
+    anyhow::anyhow!("{error:?}")
+}
+
+/// Where the host's arithmetic has one NaN only, a program sees those of an x86 processor.
+#[test]
+fn nans_are_those_of_x86_on_a_host_with_others() -> Result<()> {
+    let program = Image::build("numerics")?.rootfs.join("usr/local/bin/nans-static");
+    let native = Command::new(&program).output()?;
+    let layout = Layout::new([tar(&[("nans", Entry::File(&std::fs::read(&program)?))])], "amd64", r#"{"Entrypoint":["/nans"]}"#)?;
+    let dir = tempfile::tempdir()?;
+    let component = dir.path().join("nans.wasm");
+    let mut convert = Hoist::find()?.command();
+    let status = convert.args(["convert", "--quiet", "-o"]).arg(&component).arg(layout.reference()).status()?;
+    ensure!(status.success(), "hoist convert: {status}");
+    for one_nan in [false, true] {
+        let mut config = Config::new();
+        config.cranelift_nan_canonicalization(one_nan);
+        let engine = Engine::new(&config).map_err(message)?;
+        let component = Component::from_file(&engine, &component).map_err(message)?;
+        let (stdout, succeeded) = run_loaded(&engine, &component, &["app"], b"").map_err(message)?;
+        ensure!(succeeded && stdout == String::from_utf8_lossy(&native.stdout), "one NaN only: {one_nan}: {stdout}");
     }
     Ok(())
 }

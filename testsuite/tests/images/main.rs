@@ -19,7 +19,7 @@ const NAME_LENGTH: usize = 80;
 /// An image of `testsuite/images`, built and converted when its first row runs.
 struct Subject {
     name: String,
-    lift: Lift,
+    variant: Variant,
     ready: OnceLock<Result<(Hoist, Image, PathBuf), String>>,
 }
 
@@ -28,8 +28,9 @@ impl Subject {
     fn ready(&self) -> Result<&(Hoist, Image, PathBuf), String> {
         let prepare = || -> Result<_> {
             let hoist = Hoist::find()?;
+            let hoist = if self.variant.wide { hoist.with_cpu("v3") } else { hoist };
             let image = Image::build(&self.name)?;
-            let component = hoist.convert(&image, self.lift)?;
+            let component = hoist.convert(&image, self.variant.lift)?;
             Ok((hoist, image, component))
         };
         self.ready.get_or_init(|| prepare().map_err(|error| format!("{error:#}"))).as_ref().map_err(String::clone)
@@ -47,23 +48,35 @@ fn main() -> Result<()> {
     let mut trials = Vec::new();
     for (name, rows) in tables()? {
         let rows: Vec<Arc<table::Row>> = rows.into_iter().map(Arc::new).collect();
-        for lift in lifts(&name) {
-            let subject = Arc::new(Subject { name: name.clone(), lift, ready: OnceLock::new() });
+        for variant in variants(&name) {
+            let subject = Arc::new(Subject { name: name.clone(), variant, ready: OnceLock::new() });
             trials.extend(rows.iter().map(|row| trial(&subject, row)));
         }
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit()
 }
 
-/// How an image is converted: both ways if `$HOIST_LIFT` does not say, but programs that do much work are only translated.
-fn lifts(image: &str) -> Vec<Lift> {
+/// A way to convert an image.
+#[derive(Clone, Copy)]
+struct Variant {
+    lift: Lift,
+    /// For x86-64-v3, so that libraries choose their functions with AVX2.
+    wide: bool,
+}
+
+/// How an image is converted, if `$HOIST_LIFT` does not say. Programs that do much work are only translated.
+fn variants(image: &str) -> Vec<Variant> {
+    const LIFTED: Variant = Variant { lift: Lift::All, wide: false };
+    const INTERPRETED: Variant = Variant { lift: Lift::None, wide: false };
+    const WIDE: Variant = Variant { lift: Lift::All, wide: true };
     match std::env::var("HOIST_LIFT").as_deref() {
-        Ok("none") => vec![Lift::None],
-        Ok(_) => vec![Lift::All],
-        Err(_) if image == "programs" => vec![Lift::All, Lift::None],
+        Ok("none") => vec![INTERPRETED],
+        Ok(_) => vec![LIFTED],
+        Err(_) if image == "programs" => vec![LIFTED, INTERPRETED],
+        Err(_) if image == "numerics" => vec![LIFTED, WIDE],
         // A whole distribution: its translation takes minutes.
-        Err(_) if image == "debian" => vec![Lift::None],
-        Err(_) => vec![Lift::All],
+        Err(_) if image == "debian" => vec![INTERPRETED],
+        Err(_) => vec![LIFTED],
     }
 }
 
@@ -74,7 +87,11 @@ fn trial(subject: &Arc<Subject>, row: &Arc<table::Row>) -> Trial {
         name.push_str("...");
     }
     let (subject, row) = (subject.clone(), row.clone());
-    let kind = if subject.lift == Lift::None { "interpreted" } else { "" };
+    let kind = match subject.variant {
+        Variant { lift: Lift::None, .. } => "interpreted",
+        Variant { wide: true, .. } => "x86-64-v3",
+        _ => "",
+    };
     Trial::test(name, move || subject.check(&row.invocation)).with_kind(kind)
 }
 
