@@ -27,8 +27,9 @@ fn of_pull(error: &Pull) -> Option<String> {
             "hoist translates x86-64; --platform chooses another image".into()
         }
         Pull::TooLong { .. } => "--max-manifest-size raises the limit".into(),
-        Pull::TooBig { .. } => "--max-size raises the limit".into(),
+        Pull::TooBig { .. } | Pull::TooBigStored { .. } => "--max-size raises the limit".into(),
         Pull::Layer { source, .. } if source.is_too_many() => "--max-entries raises the limit".into(),
+        Pull::Keep { .. } => "XDG_CACHE_HOME says where the cache is".into(),
         Pull::Spool { .. } => "TMPDIR says where layers are unpacked".into(),
         Pull::Mirrors { error, .. } => return of_pull(error),
         Pull::Registry { source, .. } => return of_registry(source),

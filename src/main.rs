@@ -39,6 +39,7 @@ enum Command {
     Run(commands::run::Run),
     Inspect(commands::inspect::Inspect),
     Compile(commands::compile::Compile),
+    Pull(commands::pull::Pull),
     Push(commands::push::Push),
     Cache(commands::cache::Cache),
 }
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
         Command::Run(command) => command.run(),
         Command::Inspect(command) => command.run(),
         Command::Compile(command) => command.run(),
+        Command::Pull(command) => command.run(),
         Command::Push(command) => command.run(),
         Command::Cache(command) => command.run(),
     };

@@ -6,13 +6,14 @@ use std::process::ExitCode;
 
 use clap::{ArgAction, Args};
 use hoist_oci::reference::RegistryReference;
-use hoist_oci::{Credentials, Reference, RegistryOptions};
+use hoist_oci::{Reference, RegistryOptions};
 use hoist_topology::Manifests;
 use hoist_topology::emit::Artifact;
 use hoist_topology::model::Topology;
 
 use super::Failure;
 use super::image::ImageOptions;
+use super::login::{Login, LoginError};
 use super::push::{self, destination};
 use super::topology::TopologyOptions;
 use crate::application::{self, Built, Plan};
@@ -69,6 +70,10 @@ impl Convert {
                 (dir.path().join("app.wasm"), Some(dir))
             }
         };
+        if self.push.is_some() {
+            // Whoever is to type a password is there now, and perhaps not when the conversion is done.
+            self.destination_options()?;
+        }
         match self.topology.manifests()? {
             None => self.image(&output, &progress)?,
             Some(manifests) => self.services(manifests, &output, &progress)?,
@@ -163,9 +168,14 @@ impl Convert {
         let Some(name) = &self.push else { return Ok(()) };
         let pushed = built.iter().filter_map(|(service, one)| Some((service.as_str(), &one.pushed.as_ref()?.1)));
         let index = artifact::application_index(topology, pushed);
-        let options = push::options(self.destination.options(self.options.source.registry.options()), None);
+        let options = push::options(self.destination_options()?, None);
         println!("{}", hoist_oci::push::push_index(name, &index, &options)?);
         Ok(())
+    }
+
+    /// How the registry of `--push` is spoken to.
+    fn destination_options(&self) -> Result<RegistryOptions, LoginError> {
+        self.destination.options(self.options.source.fetch.registry.options()?)
     }
 
     /// Converts one service, writes its topology beside it, and pushes it.
@@ -177,7 +187,7 @@ impl Convert {
         name: Option<RegistryReference>,
         progress: &Progress,
     ) -> Result<Built, Failure> {
-        let conversion = self.options.conversion(reference, true);
+        let conversion = self.options.conversion(reference, true)?;
         let Converted { info, topology } = pipeline::convert(&conversion, plan, output, progress)?;
         if let Some(file) = application::topology_file(output) {
             application::write_topology(&topology, &file)?;
@@ -194,8 +204,7 @@ impl Convert {
             None => None,
             Some(name) => {
                 let format = if self.format == Format::Image { artifact::Format::Image } else { artifact::Format::Artifact };
-                let registry = self.destination.options(self.options.source.registry.options());
-                let manifest = push::push(output, &name, format, registry, None, progress)?;
+                let manifest = push::push(output, &name, format, self.destination_options()?, None, progress)?;
                 Some((name, manifest))
             }
         };
@@ -247,8 +256,8 @@ enum Format {
 #[derive(Args, Clone, Debug)]
 struct Destination {
     /// Credentials for --push
-    #[arg(long, value_name = "USER:PASSWORD", requires = "push", help_heading = "Registry")]
-    dest_creds: Option<Credentials>,
+    #[arg(long, value_name = "USER[:PASSWORD]", requires = "push", help_heading = "Registry")]
+    dest_creds: Option<Login>,
 
     /// As --cert-dir, for --push
     #[arg(long, value_name = "DIR", requires = "push", help_heading = "Registry")]
@@ -260,13 +269,13 @@ struct Destination {
 }
 
 impl Destination {
-    fn options(&self, source: RegistryOptions) -> RegistryOptions {
-        RegistryOptions {
-            credentials: self.dest_creds.clone(),
+    fn options(&self, source: RegistryOptions) -> Result<RegistryOptions, LoginError> {
+        Ok(RegistryOptions {
+            credentials: self.dest_creds.as_ref().map(Login::credentials).transpose()?,
             cert_dir: self.dest_cert_dir.clone().or(source.cert_dir),
             tls_verify: self.dest_tls_verify.unwrap_or(source.tls_verify),
             ..source
-        }
+        })
     }
 }
 

@@ -4,17 +4,18 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum};
-use hoist_oci::{BlobCache, Credentials, Limits, Mirror, Platform, PullOptions, Reference, RegistryOptions};
+use hoist_oci::{BlobCache, Limits, Mirror, Platform, PullOptions, Reference, RegistryOptions};
 use hoist_x86::processor::Level;
 
 use super::cache::BLOBS;
 use super::cache_dir;
+use super::login::{Login, LoginError};
 use crate::pipeline::{Conversion, Lift};
 use crate::units;
 
-/// How an image is found.
+/// How an image is fetched.
 #[derive(Args, Clone, Debug)]
-pub struct Source {
+pub struct Fetch {
     /// Which image of a multi-platform image to take
     #[arg(long, default_value_t, value_name = "OS/ARCH")]
     pub platform: Platform,
@@ -30,21 +31,28 @@ pub struct Source {
     #[arg(long, default_value_t = 3, value_name = "NUMBER", help_heading = REGISTRY)]
     pub parallel: usize,
 
-    /// Neither read nor keep blobs in the cache
-    #[arg(long, help_heading = REGISTRY)]
-    pub no_cache: bool,
-
     /// The most bytes of all layers, uncompressed
     #[arg(long, default_value = "16GiB", value_name = "SIZE", value_parser = units::size, help_heading = LIMITS)]
     pub max_size: u64,
 
-    /// The most files that a layer may have
-    #[arg(long, default_value_t = Limits::default().entries, value_name = "NUMBER", help_heading = LIMITS)]
-    pub max_entries: usize,
-
     /// The most bytes of a manifest or config
     #[arg(long, default_value = "8MiB", value_name = "SIZE", value_parser = units::size, help_heading = LIMITS)]
     pub max_manifest_size: u64,
+}
+
+/// How an image is fetched and unpacked.
+#[derive(Args, Clone, Debug)]
+pub struct Source {
+    #[command(flatten)]
+    pub fetch: Fetch,
+
+    /// Neither read nor keep blobs in the cache
+    #[arg(long, help_heading = REGISTRY)]
+    pub no_cache: bool,
+
+    /// The most files that a layer may have
+    #[arg(long, default_value_t = Limits::default().entries, value_name = "NUMBER", help_heading = LIMITS)]
+    pub max_entries: usize,
 }
 
 const REGISTRY: &str = "Registry";
@@ -61,9 +69,9 @@ pub struct Registry {
     #[arg(long, value_name = "DIR", help_heading = REGISTRY)]
     pub cert_dir: Option<PathBuf>,
 
-    /// Credentials
-    #[arg(long, value_name = "USER:PASSWORD", help_heading = REGISTRY)]
-    pub creds: Option<Credentials>,
+    /// Credentials; a password that is not given is asked for on the terminal
+    #[arg(long, value_name = "USER[:PASSWORD]", help_heading = REGISTRY)]
+    pub creds: Option<Login>,
 
     /// File with registry credentials
     #[arg(long, env = "REGISTRY_AUTH_FILE", value_name = "FILE", help_heading = REGISTRY)]
@@ -83,36 +91,53 @@ pub struct Registry {
 }
 
 impl Registry {
-    pub fn options(&self) -> RegistryOptions {
-        RegistryOptions {
+    /// How to speak to it.
+    ///
+    /// # Errors
+    /// A password is missing.
+    pub fn options(&self) -> Result<RegistryOptions, LoginError> {
+        Ok(RegistryOptions {
             tls_verify: self.tls_verify,
             cert_dir: self.cert_dir.clone(),
-            credentials: self.creds.clone(),
+            credentials: self.creds.as_ref().map(Login::credentials).transpose()?,
             authfile: self.authfile.clone(),
             retries: self.retry,
             retry_delay: self.retry_delay,
             timeout: self.timeout,
             ..RegistryOptions::default()
-        }
+        })
+    }
+}
+
+impl Fetch {
+    /// How to fetch, with hoist's own cache.
+    ///
+    /// # Errors
+    /// A password is missing.
+    pub fn pull_options(&self) -> Result<PullOptions, LoginError> {
+        Ok(PullOptions {
+            platform: self.platform.clone(),
+            registry: RegistryOptions { mirrors: self.mirror.clone(), ..self.registry.options()? },
+            cache: cache_dir().map(|dir| BlobCache::at(dir.join(BLOBS))),
+            parallel: self.parallel,
+            limits: Limits { bytes: self.max_size, document: self.max_manifest_size, ..Limits::default() },
+            spool_dir: None,
+        })
     }
 }
 
 impl Source {
-    pub fn pull_options(&self) -> PullOptions {
-        let cache = cache_dir().filter(|_| !self.no_cache);
-        PullOptions {
-            platform: self.platform.clone(),
-            registry: RegistryOptions { mirrors: self.mirror.clone(), ..self.registry.options() },
-            cache: cache.map(|dir| BlobCache::at(dir.join(BLOBS))),
-            parallel: self.parallel,
-            limits: Limits {
-                entries: self.max_entries,
-                bytes: self.max_size,
-                document: self.max_manifest_size,
-                ..Limits::default()
-            },
-            spool_dir: None,
-        }
+    /// How to fetch and unpack.
+    ///
+    /// # Errors
+    /// A password is missing.
+    pub fn pull_options(&self) -> Result<PullOptions, LoginError> {
+        let fetch = self.fetch.pull_options()?;
+        Ok(PullOptions {
+            cache: fetch.cache.filter(|_| !self.no_cache),
+            limits: Limits { entries: self.max_entries, ..fetch.limits },
+            ..fetch
+        })
     }
 }
 
@@ -132,8 +157,12 @@ pub struct ImageOptions {
 }
 
 impl ImageOptions {
-    pub fn conversion(&self, reference: Reference, needs_entry: bool) -> Conversion {
-        Conversion { reference, pull: self.source.pull_options(), lift: self.lift, cpu: self.cpu.into(), needs_entry }
+    /// What to do with an image.
+    ///
+    /// # Errors
+    /// A password is missing.
+    pub fn conversion(&self, reference: Reference, needs_entry: bool) -> Result<Conversion, LoginError> {
+        Ok(Conversion { reference, pull: self.source.pull_options()?, lift: self.lift, cpu: self.cpu.into(), needs_entry })
     }
 }
 

@@ -62,7 +62,8 @@ impl Inspect {
     fn instructions(&self) -> Result<String, Failure> {
         let reference: Reference = self.target.parse()?;
         let progress = Progress::new(false);
-        let image = progress.stage("pull", || hoist_oci::pull(&reference, &self.source.pull_options(), &progress))?;
+        let options = self.source.pull_options()?;
+        let image = progress.stage("pull", || hoist_oci::pull(&reference, &options, &progress))?;
         let census = lift::census(&image.rootfs, &progress)?;
         Ok(match self.format {
             Format::Text => table(&census),

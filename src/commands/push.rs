@@ -44,7 +44,7 @@ pub struct Push {
 impl Push {
     pub fn run(self) -> Result<ExitCode, Failure> {
         let progress = Progress::new(self.quiet);
-        let manifest = push(&self.file, &self.name, self.format, self.registry.options(), self.chunk_size, &progress)?;
+        let manifest = push(&self.file, &self.name, self.format, self.registry.options()?, self.chunk_size, &progress)?;
         println!("{}", manifest.digest);
         Ok(ExitCode::SUCCESS)
     }

@@ -184,7 +184,7 @@ impl Run {
         }
         let reference: Reference = self.image().parse()?;
         let needs_entry = self.args().is_empty() && self.entrypoint.is_none();
-        let conversion = self.options.conversion(reference, needs_entry);
+        let conversion = self.options.conversion(reference, needs_entry)?;
         let dir = cache_dir().ok_or_else(|| Failure::new(super::OWN_FAILURE, "neither XDG_CACHE_HOME nor HOME is set"))?;
         let dir = dir.join("components");
         std::fs::create_dir_all(&dir).map_err(|error| Failure::new(super::OWN_FAILURE, format!("{}: {error}", dir.display())))?;

@@ -18,6 +18,8 @@ const TIME_LIMIT: Duration = Duration::from_secs(60);
 pub enum Step {
     /// Presses keys, and waits until what has appeared since ends with a text, which is to be the answer.
     Type { keys: String, until: String },
+    /// The same, once keys no longer appear: a password.
+    Hidden { keys: String, until: String },
     /// Makes the window another size, and waits likewise.
     Resize { rows: u16, columns: u16, until: String },
 }
@@ -85,6 +87,11 @@ impl Screen {
                     self.master.write_all(keys.as_bytes())?;
                     until
                 }
+                Step::Hidden { keys, until } => {
+                    self.wait_for_silence()?;
+                    self.master.write_all(keys.as_bytes())?;
+                    until
+                }
                 Step::Resize { rows, columns, until } => {
                     resize(&self.master, *rows, *columns)?;
                     until
@@ -97,6 +104,26 @@ impl Screen {
         }
         let status = self.child.wait()?;
         Ok((std::mem::take(&mut self.text), status))
+    }
+
+    /// Waits until the terminal does not echo what is typed.
+    fn wait_for_silence(&self) -> Result<()> {
+        let deadline = Instant::now() + TIME_LIMIT;
+        loop {
+            // SAFETY: all zeros are a termios, which the call fills; of a master it gives the terminal's.
+            let modes = unsafe {
+                let mut termios: libc::termios = std::mem::zeroed();
+                check(libc::tcgetattr(self.master.as_raw_fd(), &mut termios))?;
+                termios.c_lflag
+            };
+            if modes & libc::ECHO == 0 {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                bail!("what is typed would appear");
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Waits for an answer.

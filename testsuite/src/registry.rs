@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use hoist_oci::Digest;
 use tempfile::TempDir;
 
 /// Who may use a registry that asks: `USER:PASSWORD`, and the same as htpasswd(1) writes it with `-B`.
@@ -136,6 +137,16 @@ impl Registry {
     pub fn inspect(&self, name: &str) -> Result<serde_json::Value> {
         let source = format!("docker://{}/{name}", self.address);
         Ok(serde_json::from_slice(&self.skopeo(Path::new("/"), &["inspect", "--raw"], "", &[&source])?)?)
+    }
+
+    /// Takes a blob away, as if it had never been pushed.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub fn forget(&self, digest: &Digest) -> Result<()> {
+        let hex = digest.hex();
+        let blob = self.dir.path().join("root/docker/registry/v2/blobs/sha256").join(&hex[..2]).join(hex);
+        fs::remove_dir_all(&blob).with_context(|| blob.display().to_string())
     }
 
     fn skopeo(&self, dir: &Path, before: &[&str], side: &str, after: &[&str]) -> Result<Vec<u8>> {

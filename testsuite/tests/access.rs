@@ -6,12 +6,13 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, Output};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
 use anyhow::{Context, Result, ensure};
 use hoist_testsuite::compare::Hoist;
+use hoist_testsuite::pty::{Screen, Session, Step};
 use hoist_testsuite::registry::Registry;
 use tempfile::TempDir;
 
@@ -41,13 +42,19 @@ impl Subject {
         Ok(path.display().to_string())
     }
 
-    /// Pulls and converts, with nothing of this machine's configuration.
-    fn pull(&self, name: &str, args: &[&str], variables: &[(&str, &str)]) -> Result<Output> {
+    /// `hoist` with nothing of this machine's configuration.
+    fn command(&self) -> Command {
         let mut command = self.hoist.command();
         command.current_dir(self.dir.path()).env("HOME", self.dir.path()).env("CONTAINERS_REGISTRIES_CONF", "/nonexistent");
         for variable in ["REGISTRY_AUTH_FILE", "DOCKER_CONFIG", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "NO_PROXY", "no_proxy"] {
             command.env_remove(variable);
         }
+        command
+    }
+
+    /// Pulls and converts.
+    fn pull(&self, name: &str, args: &[&str], variables: &[(&str, &str)]) -> Result<Output> {
+        let mut command = self.command();
         command.args(["convert", name, "-o", "app.wasm", "--lift=none", "--no-cache", "--quiet", "--retry=0"]).args(args);
         Ok(command.envs(variables.iter().copied()).output()?)
     }
@@ -91,6 +98,38 @@ fn helpers_that_answer() -> Result<()> {
     expect(&pull(r#"{"credHelpers": {"HOST": "locked"}}"#)?, Some("docker-credential-locked"))?;
     expect(&pull(r#"{"credHelpers": {"HOST": "locked"}}"#)?, Some("the keychain is locked"))?;
     expect(&pull(r#"{"credHelpers": {"HOST": "chatty"}}"#)?, Some("malformed answer"))
+}
+
+#[test]
+fn passwords_that_are_typed() -> Result<()> {
+    let subject = Subject::new(Registry::start()?)?;
+    let pull = || {
+        let mut command = subject.command();
+        command.args(["pull", "--quiet", "--creds=user", &format!("--cert-dir={}", subject.registry.certificates().display())]);
+        command.arg(subject.name()).env("XDG_CACHE_HOME", subject.dir.path().join("cache"));
+        command
+    };
+    let typed = |password: &str| -> Result<(String, bool)> {
+        let prompt = Step::Type { keys: String::new(), until: "Password for user: ".into() };
+        let password = Step::Hidden { keys: format!("{password}\r"), until: "\n".into() };
+        let (screen, status) = Screen::start(pull(), Session::New, 24, 200)?.play(&[prompt, password])?;
+        Ok((String::from_utf8(screen)?, status.success()))
+    };
+    let (screen, succeeded) = typed("secret")?;
+    ensure!(succeeded && screen.contains("sha256:") && !screen.contains("secret"), "{screen:?}");
+    let (screen, succeeded) = typed("wrong")?;
+    ensure!(!succeeded && screen.contains("pull access denied") && !screen.contains("wrong"), "{screen:?}");
+    let (screen, succeeded) = typed("")?;
+    ensure!(!succeeded && screen.contains("hoist: no password for user was typed"), "{screen:?}");
+    // A session of its own has no terminal.
+    let mut command = Command::new("setsid");
+    command
+        .arg("--wait")
+        .arg(pull().get_program())
+        .args(pull().get_args())
+        .envs(pull().get_envs().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))));
+    let output = command.output()?;
+    expect(&output, Some("hoist: the password of user cannot be asked for without a terminal"))
 }
 
 #[test]

@@ -348,6 +348,41 @@ fn two_at_once_and_the_cache() -> Result<()> {
 }
 
 #[test]
+fn pulled_and_then_converted() -> Result<()> {
+    let subject = Subject::new()?;
+    let (certificates, name) = (subject.certificates(), subject.name("team/busybox:v1"));
+    let pull = |more: &[&str]| subject.hoist().args(["pull", &certificates, &name]).args(more).output();
+    let output = pull(&[])?;
+    let lines = String::from_utf8(output.stderr.clone())?;
+    let digest: hoist_oci::Digest = stdout(output)?.trim_end().parse()?;
+    // The very manifest that skopeo gets by this digest.
+    subject.registry.fetch(subject.dir.path(), &format!("team/busybox@{digest}"), "dir:manifest")?;
+    ensure!(lines.starts_with(&format!("{digest}: 1 layer, ")) && lines.ends_with(": Pull complete\n"), "{lines}");
+    let again: Value = serde_json::from_str(&stdout(pull(&["--quiet", "--format=json"])?)?)?;
+    ensure!(again["digest"] == digest.to_string() && again["name"] == name && again["platform"] == "linux/amd64", "{again}");
+    ensure!(again["layers"][0]["wasThere"] == true, "{again}");
+    // The layer is taken from the cache: what the registry has of it now is not asked for.
+    let layer: hoist_oci::Digest = again["layers"][0]["digest"].as_str().context("a digest")?.parse()?;
+    subject.registry.forget(&layer)?;
+    let convert = || {
+        let mut command = subject.hoist();
+        command.args(["convert", "--quiet", "--lift=none", &certificates, &name, "-o", "app.wasm"]);
+        command.output()
+    };
+    stdout(convert()?)?;
+    stdout(subject.hoist().args(["cache", "prune"]).output()?)?;
+    let output = convert()?;
+    ensure!(!output.status.success(), "the registry has the layer all the same");
+    // There is nowhere to pull to, or nothing to pull.
+    let output = subject.hoist().args(["pull", &certificates, &name]).env("XDG_CACHE_HOME", "/dev/null/x").output()?;
+    let message = String::from_utf8(output.stderr)?;
+    ensure!(output.status.code() == Some(125) && message.contains("the cache cannot keep it: Not a directory"), "{message}");
+    let output = subject.hoist().args(["pull", "oci:layout"]).output()?;
+    ensure!(output.status.code() == Some(2) && String::from_utf8(output.stderr)?.contains("needs no pulling"));
+    Ok(())
+}
+
+#[test]
 fn the_ways_in() -> Result<()> {
     let (registry, dir) = (Registry::plain()?, tempfile::tempdir()?);
     let (image, hoist) = (Image::build("busybox")?, Hoist::find()?);
