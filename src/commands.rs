@@ -10,6 +10,7 @@ pub mod machine;
 pub mod pull;
 pub mod push;
 pub mod run;
+pub mod syscalls;
 pub mod topology;
 
 use std::error::Error;

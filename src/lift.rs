@@ -1,5 +1,6 @@
 //! Every ELF file of an image, each at its home, through the lifter.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,6 +12,7 @@ use hoist_lifter::wasm::layout::{FileStats, Layout, Lifted};
 use hoist_vfs::{InodeId, RootFs};
 use hoist_x86::form::{Census, merge};
 
+use crate::calls::{self, Calls};
 use crate::homes::{self, Homes};
 use crate::pipeline::path_text;
 use crate::progress::Progress;
@@ -81,6 +83,36 @@ pub fn census(rootfs: &RootFs, progress: &Progress) -> Result<Census, LiftError>
         }
     }
     Ok(all)
+}
+
+/// The system calls that each ELF file's code can make, by path; as for [`census`]. What a file calls by a name is looked for in all others.
+///
+/// # Errors
+/// `Read`.
+pub fn calls(rootfs: &RootFs, progress: &Progress) -> Result<BTreeMap<String, Calls>, LiftError> {
+    let files = homes::find(rootfs).into_iter().collect::<Vec<_>>();
+    let contents = files.iter().map(|(inode, (path, _))| content(rootfs, *inode, path)).collect::<Result<Vec<_>, _>>()?;
+    let found = progress.stage("discover", || {
+        in_parallel(files.len(), |number| {
+            let elf = Elf::parse(&contents[number], 0).or_else(|_| Elf::parse(&contents[number], HOME_FOR_READING))?;
+            let program = discover::discover(&elf);
+            let calls = calls::find(&elf, &program, &BTreeMap::new());
+            Ok::<_, ElfError>((elf, program, calls))
+        })
+    });
+    let mut all = Vec::new();
+    for ((_, (path, _)), file) in files.iter().zip(found) {
+        match file {
+            Ok(file) => all.push((path_text(path), file)),
+            Err(error) => progress.warn(&format!("{} was not read: {error}", path_text(path))),
+        }
+    }
+    let mut wrappers = BTreeMap::new();
+    for (_, (_, _, calls)) in &all {
+        calls.wrappers.iter().for_each(|(name, register)| _ = wrappers.entry(name.clone()).or_insert(*register));
+    }
+    let calls = in_parallel(all.len(), |number| calls::find(&all[number].1.0, &all[number].1.1, &wrappers));
+    Ok(all.into_iter().map(|(path, _)| path).zip(calls).collect())
 }
 
 /// Calls `work` with 0, 1, … on all processors; the results are in that order.

@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 mod application;
 mod artifact;
+mod calls;
 mod commands;
 mod component;
 mod elf;

@@ -1,4 +1,4 @@
-//! `hoist inspect`: what a component is made of, or which instructions an image has.
+//! `hoist inspect`: what a component is made of, or which instructions an image has, or which system calls it can make.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -7,23 +7,28 @@ use std::process::ExitCode;
 
 use clap::Args;
 use hoist_oci::Reference;
+use hoist_vfs::RootFs;
 use hoist_x86::form::Census;
 
 use super::image::Source;
-use super::{Failure, Format};
+use super::{Failure, Format, syscalls};
 use crate::progress::Progress;
 use crate::{info, lift};
 
-/// Show what is inside a component that hoist made, or which instructions an image has
+/// Show what is inside a component that hoist made, or which instructions and system calls an image has
 #[derive(Args)]
 pub struct Inspect {
-    /// The component; with --instructions an image reference as for `convert`
+    /// The component; with --instructions or --syscalls an image reference as for `convert`
     #[arg(value_name = "FILE|IMAGE")]
     target: String,
 
     /// List each form of instruction in the image's ELF files, how often it occurs, and how hoist treats it
     #[arg(long)]
     instructions: bool,
+
+    /// List each system call that the code of the image's ELF files can make, and how far hoist supports it
+    #[arg(long, conflicts_with = "instructions")]
+    syscalls: bool,
 
     /// How to print it; JSON of a component has the image's config too
     #[arg(long, value_enum, default_value_t)]
@@ -35,7 +40,11 @@ pub struct Inspect {
 
 impl Inspect {
     pub fn run(self) -> Result<ExitCode, Failure> {
-        let text = if self.instructions { self.instructions()? } else { self.component()? };
+        let text = match () {
+            () if self.instructions => self.instructions()?,
+            () if self.syscalls => self.syscalls()?,
+            () => self.component()?,
+        };
         // A reader that has seen enough (`| head`) is no error.
         match std::io::stdout().write_all(text.as_bytes()) {
             Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
@@ -60,15 +69,27 @@ impl Inspect {
     }
 
     fn instructions(&self) -> Result<String, Failure> {
-        let reference: Reference = self.target.parse()?;
         let progress = Progress::new(false);
-        let options = self.source.pull_options()?;
-        let image = progress.stage("pull", || hoist_oci::pull(&reference, &options, &progress))?;
-        let census = lift::census(&image.rootfs, &progress)?;
+        let census = lift::census(&self.rootfs(&progress)?, &progress)?;
         Ok(match self.format {
             Format::Text => table(&census),
             Format::Json => json(&census)? + "\n",
         })
+    }
+
+    fn syscalls(&self) -> Result<String, Failure> {
+        let progress = Progress::new(false);
+        let calls = lift::calls(&self.rootfs(&progress)?, &progress)?;
+        Ok(match self.format {
+            Format::Text => syscalls::table(&calls),
+            Format::Json => syscalls::json(&calls)? + "\n",
+        })
+    }
+
+    fn rootfs(&self, progress: &Progress) -> Result<RootFs, Failure> {
+        let reference: Reference = self.target.parse()?;
+        let options = self.source.pull_options()?;
+        Ok(progress.stage("pull", || hoist_oci::pull(&reference, &options, progress))?.rootfs)
     }
 }
 

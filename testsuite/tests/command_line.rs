@@ -1,5 +1,6 @@
 //! The `hoist` command as its users meet it: docker's options and exit statuses, what it prints, same bytes out.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -197,6 +198,42 @@ fn what_is_asked_for_is_printed_to_standard_error() -> Result<()> {
     ensure!(["digest ", "entry point ", "rom ", "/usr/bin/busybox"].iter().all(|word| lines.contains(word)), "{lines}");
     let json = subject.hoist.command().args(["inspect", "--format", "json"]).arg(&subject.component).output()?;
     ensure!(text(&json.stdout).contains("\"topology\""), "{json:?}");
+    Ok(())
+}
+
+/// Each call that programs make is one that their files were said to make, and is said to be what it was.
+#[test]
+fn system_calls_are_known_before_they_are_made() -> Result<()> {
+    let subject = Subject::new()?;
+    let image = format!("oci:{}", Image::build("busybox")?.layout.display());
+    let inspect = |format| -> Result<String> {
+        let mut command = subject.hoist.command();
+        let output = command.args(["inspect", "--syscalls", "--format", format, &image]).output()?;
+        ensure!(output.status.success(), "{command:?}: {}", text(&output.stderr));
+        Ok(text(&output.stdout))
+    };
+    let json: serde_json::Value = serde_json::from_str(&inspect("json")?)?;
+    let known: BTreeMap<&str, &str> = json["syscalls"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|call| Some((call["name"].as_str()?, call["treatment"].as_str()?)))
+        .collect();
+    let script =
+        "ls -l / | head -n 2; cat /etc/hosts; date; id; touch /tmp/a; mv /tmp/a /tmp/b; df; ps; (sleep 0.01; kill -0 $$) & wait";
+    let trace = subject.run(&["--trace=syscalls"], &["busybox", "sh", "-c", script])?;
+    let mut made = BTreeSet::new();
+    for line in text(&trace.stderr).lines() {
+        let call = line.split_once("] ").map_or(line, |(_, call)| call);
+        if let Some((name, _)) = call.split_once('(').filter(|(name, _)| name.chars().all(|c| c.is_alphanumeric() || c == '_')) {
+            made.insert(name.to_owned());
+        }
+    }
+    ensure!(made.len() > 30, "{made:?}");
+    let unforeseen: Vec<&String> = made.iter().filter(|name| !known.contains_key(name.as_str())).collect();
+    ensure!(unforeseen.is_empty(), "{unforeseen:?} of {made:?}");
+    ensure!(known["read"] == "supported" && known["mprotect"] == "partly" && known["swapon"] == "unsupported", "{known:?}");
+    ensure!(inspect("text")?.contains("unsupported: There is no swap space."), "why swapon is not supported");
     Ok(())
 }
 
