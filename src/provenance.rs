@@ -25,7 +25,11 @@ fn statement(info: &Info, component: &Digest) -> Value {
         Some((algorithm, hex)) => json!({algorithm: hex}),
         None => json!({"sha256": digest}),
     };
-    let image = json!({"uri": source.image, "digest": digest(&source.digest), "annotations": {"platform": source.platform}});
+    let mut image = json!({"name": source.image, "digest": digest(&source.digest), "annotations": {"platform": source.platform}});
+    // A name in a registry has a registry; a file's is no URI.
+    if source.image.contains('/') {
+        image["uri"] = json!(format!("docker://{}", source.image));
+    }
     let layers = source.layers.iter().map(|layer| json!({"name": "layer", "digest": digest(layer)}));
     let kernel = json!({"name": "hoist-kernel", "digest": digest(&info.wasm.kernel)});
     let dependencies: Vec<Value> = std::iter::once(image).chain(layers).chain([kernel]).collect();
