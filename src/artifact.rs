@@ -9,8 +9,9 @@ use std::path::Path;
 
 use hoist_oci::Descriptor;
 use hoist_oci::push::{Artifact, Document, Index, Layer};
-use hoist_topology::model::Topology;
+use hoist_topology::model::{Mount, MountSource, Topology};
 use hoist_topology::section;
+use hoist_x86::boundary::environment;
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
@@ -77,12 +78,14 @@ pub fn prepare(path: &Path, format: Format) -> Result<Prepared, ArtifactError> {
     if let Some(info) = &info {
         referrers.push(provenance::document(info, &component.digest));
     }
+    let topology = outside.custom.get(section::NAME).and_then(|document| section::decode(document).ok());
+    let run = run_config(image.as_ref(), &topology.unwrap_or_default());
     let (config, layer, file) = match format {
-        Format::Artifact => (artifact_config(&outside, image.as_ref(), &component), component, None),
+        Format::Artifact => (artifact_config(&outside, run, image.as_ref(), &component), component, None),
         Format::Image => {
             let (file, diff_id) = image_layer(path, component.size).map_err(ArtifactError::Layer)?;
             let layer = Layer::of(file.path(), IMAGE_LAYER)?;
-            (image_config(image.as_ref(), &diff_id), layer, Some(file))
+            (image_config(run, image.as_ref(), &diff_id), layer, Some(file))
         }
     };
     let annotations = annotations(info.as_ref(), image.as_ref());
@@ -111,7 +114,7 @@ fn created(image: Option<&Value>) -> Value {
     created.cloned().unwrap_or_else(|| json!("1970-01-01T00:00:00Z"))
 }
 
-fn artifact_config(outside: &Outside, image: Option<&Value>, layer: &Layer) -> Document {
+fn artifact_config(outside: &Outside, run: Value, image: Option<&Value>, layer: &Layer) -> Document {
     let digest = layer.digest.to_string();
     let mut config = json!({
         "created": created(image),
@@ -119,7 +122,7 @@ fn artifact_config(outside: &Outside, image: Option<&Value>, layer: &Layer) -> D
         "os": "wasip2",
         "layerDigests": [digest],
         "component": {"exports": outside.exports, "imports": outside.imports},
-        "config": run_config(image),
+        "config": run,
         "rootfs": {"type": "layers", "diff_ids": [digest]},
     });
     if let Some(author) = image.and_then(|image| image.get("author")).filter(|author| author.is_string()) {
@@ -128,12 +131,12 @@ fn artifact_config(outside: &Outside, image: Option<&Value>, layer: &Layer) -> D
     Document { media_type: WASM_CONFIG.into(), bytes: config.to_string().into_bytes() }
 }
 
-fn image_config(image: Option<&Value>, diff_id: &hoist_oci::Digest) -> Document {
+fn image_config(run: Value, image: Option<&Value>, diff_id: &hoist_oci::Digest) -> Document {
     let config = json!({
         "created": created(image),
         "architecture": "wasm",
         "os": "wasi",
-        "config": run_config(image),
+        "config": run,
         "rootfs": {"type": "layers", "diff_ids": [diff_id.to_string()]},
         "history": [{"created": created(image), "created_by": concat!("hoist ", env!("CARGO_PKG_VERSION"))}],
     });
@@ -141,8 +144,9 @@ fn image_config(image: Option<&Value>, diff_id: &hoist_oci::Digest) -> Document 
 }
 
 /// How runtimes are to start it. The component knows the image's Entrypoint itself and takes arguments for its Cmd, so its own
-/// name is the Entrypoint here; directory and user are names inside the component, which no runtime outside knows.
-fn run_config(image: Option<&Value>) -> Value {
+/// name is the Entrypoint here; directory and user are names inside the component, which no runtime outside knows. Where the topology has
+/// volumes, the kernel is told to look for them in the root that a container's shim grants.
+fn run_config(image: Option<&Value>, topology: &Topology) -> Value {
     let mut config =
         image.and_then(|image| image.get("config")).filter(|config| config.is_object()).cloned().unwrap_or(json!({}));
     if let Some(fields) = config.as_object_mut() {
@@ -151,7 +155,25 @@ fn run_config(image: Option<&Value>) -> Value {
         }
     }
     config["Entrypoint"] = json!([ENTRY]);
+    let volumes = volumes(topology);
+    if !volumes.is_empty() {
+        let mut env = config["Env"].as_array().cloned().unwrap_or_default();
+        env.push(json!(format!("{}={}", environment::VOLUMES, volumes.join(":"))));
+        config["Env"] = json!(env);
+    }
     config
+}
+
+/// Where directories are mounted that are anybody else's. A configuration's or secret's single key is a file, and what goes with the
+/// container is in the guest's own memory, with what the image has there.
+fn volumes(topology: &Topology) -> Vec<&str> {
+    let mounts = topology.services.values().flat_map(|service| &service.mounts);
+    let is_directory = |mount: &&Mount| match mount.source {
+        MountSource::Config { .. } | MountSource::Secret { .. } => mount.sub_path.is_none(),
+        MountSource::Tmpfs { .. } | MountSource::Anonymous { shared: None, .. } => false,
+        _ => true,
+    };
+    mounts.filter(is_directory).map(|mount| mount.target.as_str()).collect()
 }
 
 /// Where it came from, in the words of image-spec annotations.md: the image and its digest, and what its builder said of its sources.
@@ -215,15 +237,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn volumes_are_looked_for_where_they_are_mounted() {
+        let mount = |target: &str, source: Value| json!({"target": target, "source": source, "subPath": "key"});
+        let topology: Topology = serde_json::from_value(json!({"version": 1, "services": {"a": {"mounts": [
+            mount("/data", json!({"volume": {"name": "v"}})), mount("/secret", json!({"secret": {"name": "s"}})),
+            {"target": "/conf", "source": {"config": {"name": "c"}}}, {"target": "/tmp", "source": {"tmpfs": {}}},
+            {"target": "/own", "source": {"anonymous": {}}}, {"target": "/shared", "source": {"anonymous": {"shared": "s"}}},
+        ]}}}))
+        .expect("a topology");
+        let image = json!({"config": {"Env": ["A=b"]}});
+        assert_eq!(run_config(Some(&image), &topology)["Env"], json!(["A=b", "HOIST_VOLUMES=/data:/conf:/shared"]));
+    }
+
+    #[test]
     fn a_runtime_starts_the_component_and_gives_it_cmd() {
         let image = json!({"created": "2024-01-02T03:04:05Z", "config": {"Entrypoint": ["/bin/sh", "-c"], "Cmd": ["x"], "User": "app",
             "Env": ["A=b"], "Labels": {"org.opencontainers.image.revision": "abc", "other": "no"}}});
         assert_eq!(
-            run_config(Some(&image)),
+            run_config(Some(&image), &Topology::default()),
             json!({"Entrypoint": ["/app.wasm"], "Cmd": ["x"], "Env": ["A=b"],
             "Labels": {"org.opencontainers.image.revision": "abc", "other": "no"}})
         );
-        assert_eq!(run_config(None), json!({"Entrypoint": ["/app.wasm"]}));
+        assert_eq!(run_config(None, &Topology::default()), json!({"Entrypoint": ["/app.wasm"]}));
         let expected = [("created", "2024-01-02T03:04:05Z"), ("revision", "abc")];
         let expected = expected.map(|(key, value)| (format!("org.opencontainers.image.{key}"), value.to_owned()));
         assert_eq!(annotations(None, Some(&image)), BTreeMap::from(expected));

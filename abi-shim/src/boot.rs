@@ -88,6 +88,7 @@ pub fn boot(options: Options) -> Result<Kernel, BootError> {
     }
     let terminals = [0, 1, 2].map(wasi::stdio::is_terminal);
     let vfs = Rc::new(boot::boot(terminals, options.terminal).map_err(BootError::Root)?);
+    boot::mount_volumes(&vfs, &options.volumes).map_err(BootError::Root)?;
     let spec = options.user.as_deref().unwrap_or(&config.user);
     let user = User::find(spec, &text(&vfs, b"/etc/passwd"), &text(&vfs, b"/etc/group"))?;
     let files = boot::open_stdio(&vfs, terminals).map_err(BootError::Root)?;

@@ -17,6 +17,8 @@ pub struct Options {
     /// Bytes that programs may have to write to.
     pub memory: Option<u64>,
     pub tmpfs: Vec<Tmpfs>,
+    /// Paths of a granted `/` that show through.
+    pub volumes: Vec<String>,
     /// Lines of hosts(5).
     pub hosts: String,
     /// Lines of resolv.conf(5) in the place of the image's.
@@ -52,6 +54,7 @@ impl Options {
                 environment::SIGNALS => options.signals = value == "1",
                 environment::MEMORY => options.memory = Some(size(&value)?),
                 environment::TMPFS => options.tmpfs = value.lines().map(Tmpfs::parse).collect::<Result<_, _>>()?,
+                environment::VOLUMES => options.volumes = value.split(':').map(str::to_owned).collect(),
                 environment::ADD_HOST => options.hosts = value.lines().map(host_line).collect::<Result<_, _>>()?,
                 environment::DNS => {
                     let line = |address| Ok(format!("nameserver {}\n", ip_address(address)?));

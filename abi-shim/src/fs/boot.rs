@@ -18,6 +18,7 @@ use super::vfs::{NewMount, Vfs};
 use super::walk::{Rules, Walker};
 use super::{Location, Result, host, procfs, sysfs};
 use crate::rom::RomSource;
+use crate::wasi::directory::Directory;
 use crate::wasi::{self, Output};
 
 /// The numbers of the filesystems' devices: `st_dev`.
@@ -129,22 +130,55 @@ fn mount_sys(vfs: &Vfs) -> Result<()> {
 /// is the image's: `/` and `.` are passed over, as docker refuses such a volume.
 fn mount_granted(vfs: &Vfs) -> Result<()> {
     for (number, (directory, name)) in wasi::directory::granted().into_iter().enumerate() {
-        let names: Vec<&str> = name.split('/').filter(|name| !matches!(*name, "" | ".")).collect();
-        if names.is_empty() {
-            continue;
+        let names = names(&name);
+        if !names.is_empty() {
+            mount_host(vfs, &names, directory, dev(FIRST_GRANTED + number as u32))?;
         }
-        let mut path = Vec::new();
-        for name in names {
-            path.push(b'/');
-            path.extend_from_slice(name.as_bytes());
-            self::directory(vfs, &path)?;
-        }
-        let at = self::directory(vfs, &path)?;
-        let read_only = !directory.is_writable();
-        let root = host::root(directory, dev(FIRST_GRANTED + number as u32), vfs.processes().clone());
-        vfs.mount(at, NewMount { fs_type: "fuse", source: path, read_only, options: "relatime".into(), root });
     }
     Ok(())
+}
+
+/// The names of a path.
+fn names(path: &str) -> Vec<&str> {
+    path.split('/').filter(|name| !matches!(*name, "" | ".")).collect()
+}
+
+/// A directory of the host, at a place that is made where it is missing.
+fn mount_host(vfs: &Vfs, names: &[&str], directory: Directory, dev: Device) -> Result<()> {
+    let mut path = Vec::new();
+    for name in names {
+        path.push(b'/');
+        path.extend_from_slice(name.as_bytes());
+        self::directory(vfs, &path)?;
+    }
+    let at = self::directory(vfs, &path)?;
+    let read_only = !directory.is_writable();
+    let root = host::root(directory, dev, vfs.processes().clone());
+    vfs.mount(at, NewMount { fs_type: "fuse", source: path, read_only, options: "relatime".into(), root });
+    Ok(())
+}
+
+/// The device of the first directory of a granted root.
+const FIRST_VOLUME: u32 = 500;
+
+/// Directories that lie in a granted root, at the same paths here. What is not a directory there is passed over: nothing was mounted in
+/// the container, so the image's own stays.
+///
+/// # Errors
+/// `ENOTDIR` if the image has something else there.
+pub fn mount_volumes(vfs: &Vfs, volumes: &[String]) -> Result<()> {
+    keeping_times(vfs, b"/", || {
+        for (number, volume) in volumes.iter().enumerate() {
+            let names = names(volume);
+            let granted = wasi::directory::granted().into_iter().find(|(_, name)| self::names(name).is_empty());
+            let Some((root, _)) = granted.filter(|_| !names.is_empty() && !names.contains(&"..")) else { continue };
+            let there = names.iter().try_fold(root, |above, name| above.open_directory(name));
+            if let Ok(directory) = there {
+                mount_host(vfs, &names, directory, dev(FIRST_VOLUME + number as u32))?;
+            }
+        }
+        Ok(())
+    })
 }
 
 /// A file that names this machine; what the image says itself stays.

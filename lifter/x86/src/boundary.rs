@@ -185,6 +185,9 @@ pub mod environment {
     pub const MEMORY: &str = "HOIST_MEMORY";
     /// Lines of [`crate::run_options::Tmpfs`].
     pub const TMPFS: &str = "HOIST_TMPFS";
+    /// Paths with colons between them: directories that are mounted from a granted `/`, if they are there. Shims for containerd grant a
+    /// container's root, in which its volumes are mounted; otherwise the root is the image's alone.
+    pub const VOLUMES: &str = "HOIST_VOLUMES";
     /// Lines of [`crate::run_options::host_line`].
     pub const ADD_HOST: &str = "HOIST_ADD_HOST";
     /// Lines of [`crate::run_options::ip_address`].

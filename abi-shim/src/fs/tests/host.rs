@@ -4,6 +4,7 @@ use std::fs;
 
 use super::{Tree, error};
 use crate::errno::Errno::*;
+use crate::fs::boot;
 use crate::fs::types::OpenFlags;
 use crate::wasi::directory::grant;
 
@@ -67,6 +68,29 @@ fn a_directory_granted_for_reading_is_mounted_read_only() {
         assert_eq!(error(result), EROFS, "{what}");
     }
     assert!(t.find("/etc/passwd").is_ok(), "the image's root is not hidden");
+}
+
+#[test]
+fn volumes_show_through_a_granted_root() {
+    let host = tempfile::tempdir().unwrap();
+    fs::create_dir_all(host.path().join("var/lib/data")).unwrap();
+    fs::create_dir(host.path().join("etc")).unwrap();
+    fs::write(host.path().join("var/lib/data/f"), "volume").unwrap();
+    fs::write(host.path().join("file"), "no directory").unwrap();
+    grant(&[(host.path(), "/", true)]);
+    let t = Tree::new();
+    let volumes = ["/var/lib/data", "/missing", "/file", "/", "/var/../etc", ""].map(str::to_owned);
+    boot::mount_volumes(&t.vfs, &volumes).unwrap();
+    assert_eq!(t.cat("/var/lib/data/f").unwrap(), b"volume");
+    t.write("/var/lib/data/new", b"kept").unwrap();
+    assert_eq!(fs::read(host.path().join("var/lib/data/new")).unwrap(), b"kept");
+    assert_eq!([error(t.find("/missing")), error(t.find("/file"))], [ENOENT, ENOENT]);
+    assert!(t.find("/etc/passwd").is_ok(), "the image's root is not hidden");
+    // Nothing that was not named, and nothing without a granted root.
+    grant(&[(host.path(), "/mnt", true)]);
+    let t = Tree::new();
+    boot::mount_volumes(&t.vfs, &volumes).unwrap();
+    assert_eq!(error(t.find("/var/lib/data/f")), ENOENT);
 }
 
 #[test]
