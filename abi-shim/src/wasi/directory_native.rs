@@ -56,7 +56,7 @@ impl Directory {
 
     pub fn open_directory(&self, name: &str) -> Result<Directory> {
         let directory = Directory { path: self.path.join(name), writable: self.writable };
-        directory.stat().map(|_| directory)
+        if directory.path.is_dir() { Ok(directory) } else { directory.stat().and(Err(Errno::ENOTDIR)) }
     }
 
     pub fn open_file(&self, name: &str, write: bool) -> Result<HostFile> {

@@ -318,7 +318,11 @@ static void waiting(void) {
     printf("%d %d %d %d\n", info.si_signo, info.si_code, info.si_status, info.si_pid == child);
     SAY(waitid(P_PID, child, &info, WEXITED));
     SAY(waitid(P_PID, child, &info, WEXITED));
-    child = CHILD(raise(SIGSTOP); _exit(1));
+    // It stays until that it goes on has been seen.
+    int seen[2];
+    char byte;
+    pipe(seen);
+    child = CHILD(raise(SIGSTOP); read(seen[0], &byte, 1); _exit(1));
     SAY(waitid(P_PID, child, &info, WSTOPPED));
     printf("%d %d\n", info.si_code, info.si_status);
     info.si_pid = 77;
@@ -327,6 +331,9 @@ static void waiting(void) {
     SAY(kill(child, SIGCONT));
     SAY(waitid(P_PID, child, &info, WCONTINUED));
     printf("%d %d\n", info.si_code, info.si_status);
+    write(seen[1], "", 1);
+    close(seen[0]);
+    close(seen[1]);
     SAY(waitid(P_PID, child, &info, WEXITED));
     printf("%d %d\n", info.si_code, info.si_status);
     child = CHILD(pause());

@@ -106,7 +106,11 @@ fn goldens(tests: &Path) -> Result<Vec<PathBuf>> {
     for kind in ["compose", "kubernetes"] {
         for test in fs::read_dir(tests.join(kind))? {
             for file in fs::read_dir(test?.path())? {
-                files.push(file?.path());
+                let path = file?.path();
+                // A service's configuration may be a directory.
+                if path.is_file() {
+                    files.push(path);
+                }
             }
         }
     }
