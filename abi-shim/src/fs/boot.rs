@@ -132,7 +132,8 @@ fn mount_granted(vfs: &Vfs) -> Result<()> {
     for (number, (directory, name)) in wasi::directory::granted().into_iter().enumerate() {
         let names = names(&name);
         if !names.is_empty() {
-            mount_host(vfs, &names, directory, dev(FIRST_GRANTED + number as u32))?;
+            let read_only = !directory.is_writable();
+            mount_host(vfs, &names, directory, dev(FIRST_GRANTED + number as u32), read_only)?;
         }
     }
     Ok(())
@@ -144,7 +145,7 @@ fn names(path: &str) -> Vec<&str> {
 }
 
 /// A directory of the host, at a place that is made where it is missing.
-fn mount_host(vfs: &Vfs, names: &[&str], directory: Directory, dev: Device) -> Result<()> {
+fn mount_host(vfs: &Vfs, names: &[&str], directory: Directory, dev: Device, read_only: bool) -> Result<()> {
     let mut path = Vec::new();
     for name in names {
         path.push(b'/');
@@ -152,7 +153,6 @@ fn mount_host(vfs: &Vfs, names: &[&str], directory: Directory, dev: Device) -> R
         self::directory(vfs, &path)?;
     }
     let at = self::directory(vfs, &path)?;
-    let read_only = !directory.is_writable();
     let root = host::root(directory, dev, vfs.processes().clone());
     vfs.mount(at, NewMount { fs_type: "fuse", source: path, read_only, options: "relatime".into(), root });
     Ok(())
@@ -172,9 +172,11 @@ pub fn mount_volumes(vfs: &Vfs, volumes: &[String]) -> Result<()> {
             let names = names(volume);
             let granted = wasi::directory::granted().into_iter().find(|(_, name)| self::names(name).is_empty());
             let Some((root, _)) = granted.filter(|_| !names.is_empty() && !names.contains(&"..")) else { continue };
+            // Hosts say so of what they grant only.
+            let read_only = !root.is_writable();
             let there = names.iter().try_fold(root, |above, name| above.open_directory(name));
             if let Ok(directory) = there {
-                mount_host(vfs, &names, directory, dev(FIRST_VOLUME + number as u32))?;
+                mount_host(vfs, &names, directory, dev(FIRST_VOLUME + number as u32), read_only)?;
             }
         }
         Ok(())
