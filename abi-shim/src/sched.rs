@@ -12,7 +12,6 @@ use std::rc::Rc;
 use crate::cpu;
 use crate::errno::{Errno, SysResult, to_rax};
 use crate::fs::types::poll;
-use crate::heap;
 use crate::kernel::{Kernel, signal_name};
 use crate::mm::frames;
 use crate::process::{End, Process};
@@ -85,7 +84,6 @@ impl Kernel {
         self.activity += 1;
         self.send_posted();
         self.glance_at_terminal();
-        self.relieve();
         self.finish(result, interrupted)
     }
 
@@ -156,7 +154,6 @@ impl Kernel {
         }
         self.run_timers();
         self.glance_at_terminal();
-        self.relieve();
         if self.is_signal_due(&self.task) {
             let now = signal::deliver(self, pc, Interrupted::No);
             return self.or_reschedule(now);
@@ -167,16 +164,6 @@ impl Kernel {
             return PC_RESCHEDULE;
         }
         pc
-    }
-
-    /// Ends the current process if the kernel's own memory has run out and does not come back.
-    fn relieve(&mut self) {
-        if !heap::is_short() || heap::restore() {
-            return;
-        }
-        let pid = self.process.pid;
-        self.say(&format!("hoist: the kernel's memory is used up; process {pid} is killed"));
-        signal::send(self, pid, Info { signal: number::SIGKILL, code: Info::SI_KERNEL, ..Info::default() });
     }
 
     /// Gives the task new rounds of loops, if it has made all that it had: as many as take it about [`VISIT`].

@@ -8,7 +8,7 @@ use super::file::FileObject;
 use super::types::{OpenFlags, poll};
 use super::{Feed, Result, Sink};
 use crate::errno::Errno::{EAGAIN, EBUSY, EINVAL, ENXIO, EPERM, EPIPE};
-use crate::{heap, user};
+use crate::user;
 
 /// Bytes a pipe holds unless F_SETPIPE_SZ says otherwise.
 pub const PIPE_CAPACITY: usize = 65536;
@@ -122,9 +122,7 @@ impl PipeEnd {
         if count == 0 {
             return Err(EAGAIN);
         }
-        let mut copies = to.pipe.bytes.borrow_mut();
-        heap::fallible(|| copies.try_reserve(count))?;
-        copies.extend(bytes.range(..count));
+        to.pipe.bytes.borrow_mut().extend(bytes.range(..count));
         to.pipe.moves.set(to.pipe.moves.get() + 1);
         Ok(count)
     }
@@ -187,18 +185,11 @@ impl FileObject for PipeEnd {
         if free == 0 || feed.left() <= PIPE_BUF && free < feed.left() {
             return Err(EAGAIN);
         }
-        let mut buffer = heap::zeroed(feed.left().min(free))?;
+        let mut buffer = vec![0; feed.left().min(free)];
         feed.take(&mut buffer)?;
-        let len = buffer.len();
-        let mut bytes = self.pipe.bytes.borrow_mut();
-        if bytes.is_empty() {
-            *bytes = buffer.into();
-        } else {
-            heap::fallible(|| bytes.try_reserve(len))?;
-            bytes.extend(&buffer);
-        }
+        self.pipe.bytes.borrow_mut().extend(&buffer);
         self.pipe.moves.set(self.pipe.moves.get() + 1);
-        Ok(len)
+        Ok(buffer.len())
     }
 
     fn poll(&self) -> u32 {

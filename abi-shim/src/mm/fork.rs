@@ -2,21 +2,17 @@
 
 use super::frames::{self, Content, Owner, Source};
 use super::{AddressSpace, Backing, Prot};
-use crate::errno::Errno;
 use crate::user;
 
 impl AddressSpace {
     /// A copy for a new process: shared maps are shared, private pages are alike. This one is in memory.
-    ///
-    /// # Errors
-    /// ENOMEM.
-    pub fn fork(&self) -> Result<AddressSpace, Errno> {
+    pub fn fork(&self) -> AddressSpace {
         let private = self.areas.iter().filter(|(_, area)| area.frames.is_none());
-        let own = self.own.fork(private.map(|(&start, area)| (start, area.end)))?;
+        let own = self.own.fork(private.map(|(&start, area)| (start, area.end)));
         let AddressSpace { areas, first_free, stack, brk_start, brk, mmap_base, .. } = self;
         let (first_free, stack, brk_start, brk, mmap_base) = (*first_free, *stack, *brk_start, *brk, *mmap_base);
         let reads_exceptions = self.reads_exceptions;
-        Ok(AddressSpace { areas: areas.clone(), own, first_free, stack, brk_start, brk, mmap_base, reads_exceptions })
+        AddressSpace { areas: areas.clone(), own, first_free, stack, brk_start, brk, mmap_base, reads_exceptions }
     }
 
     /// Takes note that of the stack only what lies at and above an address is needed; of `None`, all.

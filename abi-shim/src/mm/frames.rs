@@ -21,7 +21,7 @@ use super::same::{is_zero, same};
 use super::{FileMap, PAGE};
 use crate::errno::Errno;
 use crate::fs::inode::RomFile;
-use crate::{code_map, heap, rom, user};
+use crate::{code_map, rom, user};
 
 /// What a page that was never written is.
 pub enum Source {
@@ -185,18 +185,12 @@ impl Owner {
     }
 
     /// Another owner of the same bytes in these ranges: fork(2). This one is at work.
-    ///
-    /// # Errors
-    /// ENOMEM.
-    pub fn fork(&self, ranges: impl Iterator<Item = (u64, u64)>) -> Result<Rc<Owner>, Errno> {
+    pub fn fork(&self, ranges: impl Iterator<Item = (u64, u64)>) -> Rc<Owner> {
         let child = Owner::new(Source::Zeros);
         child.dead.set(self.dead.get());
         child.territory.set(self.territory.get());
         FRAMES.with_borrow_mut(|frames| {
             for page in ranges.flat_map(|(start, end)| pages(start, end)) {
-                if heap::is_short() {
-                    return Err(Errno::ENOMEM);
-                }
                 let copy = match frames.holder(page) == self.id {
                     true if self.is_dead(page) => None,
                     true => {
@@ -209,9 +203,8 @@ impl Owner {
                     child.copies.borrow_mut().insert(page, copy);
                 }
             }
-            Ok(())
-        })?;
-        Ok(child)
+        });
+        child
     }
 
     /// Makes the copy of a page what is in its frame; none if that is zeros.

@@ -12,7 +12,7 @@ use crate::fs::uio::{Feed, Piece, UserPieces};
 use crate::fs::{File, Result};
 use crate::kernel::Kernel;
 use crate::task::For;
-use crate::{heap, user};
+use crate::user;
 
 use super::socket::own_peer;
 
@@ -163,7 +163,7 @@ pub fn send_datagram(k: &mut Kernel, socket: &Rc<Socket>, pieces: &[Piece], to: 
     }
     let own = own_end(k, socket)?;
     let source = if own.is_any() { Endpoint { ip: to.source(), ..own } } else { own };
-    let mut bytes = heap::zeroed(feed.left())?;
+    let mut bytes = vec![0; feed.left()];
     feed.take(&mut bytes)?;
     let count = bytes.len() as u64;
     let accepts = |other: &Rc<Socket>| match other.peer() {
