@@ -11,6 +11,11 @@ impl Graph {
         self.succs.len()
     }
 
+    /// Does a component ([`components`]) have a cycle?
+    pub fn is_loop(&self, component: &[u32]) -> bool {
+        component.len() > 1 || self.succs[component[0] as usize].contains(&component[0])
+    }
+
     /// Predecessor lists; an edge that occurs twice is listed twice.
     pub fn preds(&self) -> Vec<Vec<u32>> {
         let mut preds = vec![Vec::new(); self.len()];

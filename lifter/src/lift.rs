@@ -155,10 +155,11 @@ fn lift_function(
             _ => live.wanted(function.entry, exit),
         });
         entries = unit.entries.iter().map(|entry| entry.pc).collect();
+        // The first has the function's own name, whichever it is.
         let name = match floats {
+            _ if floats == translations[0].0 => unit.name,
             Floats::Portable => format!("{} portably", unit.name),
-            Floats::Masked if translations.len() > 1 => format!("{} exactly", unit.name),
-            _ => unit.name,
+            _ => format!("{} exactly", unit.name),
         };
         LiftedFunction {
             body: emitted.body,

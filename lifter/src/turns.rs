@@ -172,10 +172,7 @@ impl Search<'_> {
     /// The loops of machine code in a region: REP's are within one block of the function.
     fn loops(&self, blocks: &[u32], id: u32) -> Vec<Vec<u32>> {
         let mut found = components(&self.graph, blocks, &self.part, id);
-        found.retain(|component| {
-            let is_loop = component.len() > 1 || self.graph.succs[component[0] as usize].contains(&component[0]);
-            is_loop && component.iter().any(|block| self.pcs.contains_key(block))
-        });
+        found.retain(|component| self.graph.is_loop(component) && component.iter().any(|block| self.pcs.contains_key(block)));
         found
     }
 

@@ -44,10 +44,9 @@ pub fn are_in_loops(unit: &mut Unit) -> bool {
     let (order, graph) = (unit.reachable(), unit.graph());
     let Some(pass) = Nans::of(unit, &order) else { return false };
     let nodes: Vec<u32> = order.iter().map(|block| block.0).collect();
-    components(&graph, &nodes, &vec![0; graph.len()], 0).into_iter().any(|blocks| {
-        let is_loop = blocks.len() > 1 || graph.succs[blocks[0] as usize].contains(&blocks[0]);
-        is_loop && blocks.iter().any(|&block| pass.has_roots(BlockId(block)))
-    })
+    components(&graph, &nodes, &vec![0; graph.len()], 0)
+        .into_iter()
+        .any(|blocks| graph.is_loop(&blocks) && blocks.iter().any(|&block| pass.has_roots(BlockId(block))))
 }
 
 struct Nans<'f> {

@@ -86,7 +86,7 @@ impl Flow {
         while let Some((nodes, id)) = regions.pop() {
             let graph = self.graph();
             for component in components(&graph, &nodes, &part, id) {
-                let is_loop = component.len() > 1 || graph.succs[component[0] as usize].contains(&component[0]);
+                let is_loop = graph.is_loop(&component);
                 if !is_loop {
                     continue;
                 }
@@ -178,7 +178,7 @@ impl Flow {
         let mut marked = vec![false; part.len()];
         found.iter().for_each(|&node| marked[node as usize] = true);
         let inside: Vec<u32> = marked.iter().map(|&marked| u32::from(marked)).collect();
-        let is_loop = |component: &Vec<u32>| component.len() > 1 || graph.succs[component[0] as usize].contains(&component[0]);
+        let is_loop = |component: &Vec<u32>| graph.is_loop(component);
         (!components(graph, &found, &inside, 1).iter().any(is_loop)).then_some(found)
     }
 

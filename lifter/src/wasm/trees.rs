@@ -173,7 +173,7 @@ fn blocks_in_loops(unit: &Unit) -> Vec<bool> {
     let nodes: Vec<u32> = (0..unit.root()).collect();
     let mut in_loop = vec![false; nodes.len()];
     for component in components(&graph, &nodes, &vec![0; graph.len()], 0) {
-        if component.len() > 1 || graph.succs[component[0] as usize].contains(&component[0]) {
+        if graph.is_loop(&component) {
             for node in component {
                 in_loop[node as usize] = true;
             }
