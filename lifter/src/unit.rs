@@ -3,7 +3,7 @@
 use hoist_x86::builder::Floats;
 use hoist_x86::ir::{BlockId, Func, Value};
 
-use crate::graph::Graph;
+use crate::graph::{Graph, components};
 
 /// A function's IR with its entries. Blocks that nothing reaches from them are dead and ignored by every pass.
 #[derive(Clone, Debug, Default)]
@@ -68,6 +68,21 @@ impl Unit {
     pub fn instruction_of(&self, value: Value) -> Option<u32> {
         let after = self.begins.partition_point(|&(first, _)| first <= value.0);
         Some(self.begins[after.checked_sub(1)?].1).filter(|&pc| pc != 0)
+    }
+
+    /// Which blocks lie on a cycle.
+    pub fn blocks_in_loops(&self) -> Vec<bool> {
+        let graph = self.graph();
+        let nodes: Vec<u32> = (0..self.root()).collect();
+        let mut in_loop = vec![false; nodes.len()];
+        for component in components(&graph, &nodes, &vec![0; graph.len()], 0) {
+            if graph.is_loop(&component) {
+                for node in component {
+                    in_loop[node as usize] = true;
+                }
+            }
+        }
+        in_loop
     }
 
     /// The number of [`Unit::graph`]'s extra node.

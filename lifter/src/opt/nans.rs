@@ -16,7 +16,6 @@ use hoist_x86::ir::{BlockId, Func, Inst, Term, UnOp, Value};
 
 use self::classes::{is_blind, makes_nans, only_compared};
 use self::origin::Shape;
-use crate::graph::components;
 use crate::unit::Unit;
 
 mod classes;
@@ -41,12 +40,9 @@ pub fn run(unit: &mut Unit) {
 
 /// Would values be looked at in a loop? Elsewhere it costs nothing that can be measured.
 pub fn are_in_loops(unit: &mut Unit) -> bool {
-    let (order, graph) = (unit.reachable(), unit.graph());
+    let (order, in_loop) = (unit.reachable(), unit.blocks_in_loops());
     let Some(pass) = Nans::of(unit, &order) else { return false };
-    let nodes: Vec<u32> = order.iter().map(|block| block.0).collect();
-    components(&graph, &nodes, &vec![0; graph.len()], 0)
-        .into_iter()
-        .any(|blocks| graph.is_loop(&blocks) && blocks.iter().any(|&block| pass.has_roots(BlockId(block))))
+    order.iter().any(|&block| in_loop[block.0 as usize] && pass.has_roots(block))
 }
 
 struct Nans<'f> {

@@ -6,7 +6,6 @@
 
 use hoist_x86::ir::{BlockId, Func, Inst, Term, Type, Value};
 
-use crate::graph::components;
 use crate::ssa::{RegSet, reg_set};
 use crate::unit::Unit;
 
@@ -58,7 +57,7 @@ impl Trees {
             count: uses,
             block: user_block,
             by: user,
-            in_loop: blocks_in_loops(unit),
+            in_loop: unit.blocks_in_loops(),
             written_early: written_early(func, &order),
         };
         for &block in &order {
@@ -165,21 +164,6 @@ fn written_early(func: &Func, order: &[BlockId]) -> RegSet {
         Inst::SetReg(reg, _) => Some(reg),
         _ => None,
     }))
-}
-
-/// Which blocks lie on a cycle.
-fn blocks_in_loops(unit: &Unit) -> Vec<bool> {
-    let graph = unit.graph();
-    let nodes: Vec<u32> = (0..unit.root()).collect();
-    let mut in_loop = vec![false; nodes.len()];
-    for component in components(&graph, &nodes, &vec![0; graph.len()], 0) {
-        if graph.is_loop(&component) {
-            for node in component {
-                in_loop[node as usize] = true;
-            }
-        }
-    }
-    in_loop
 }
 
 /// Is the user a store before the first register write of its block? Then whatever it reads is read in time.
