@@ -17,11 +17,44 @@ pub struct Dentry {
     name: RefCell<Box<[u8]>>,
     /// `None` for the root of a filesystem and for what never had a name.
     parent: RefCell<Option<Rc<Dentry>>>,
-    /// Entries below that are in use.
+    /// Entries below that are in use, or were lately.
     children: RefCell<BTreeMap<Box<[u8]>, Weak<Dentry>>>,
     deleted: Cell<bool>,
     /// What is mounted here.
     mounted: RefCell<Option<Rc<Mount>>>,
+}
+
+/// The entries that were looked up last stay, so that the next path through them need not ask the filesystem again.
+#[derive(Default)]
+struct Recent {
+    entries: Vec<Rc<Dentry>>,
+    /// Whose place was taken last.
+    next: usize,
+}
+
+thread_local! {
+    static RECENT: RefCell<Recent> = RefCell::default();
+}
+
+impl Recent {
+    /// So many stay. Some 200 bytes each, and what their inodes hold.
+    const KEPT: usize = 256;
+
+    /// Keeps an entry; the one that goes for it.
+    fn put(&mut self, dentry: &Rc<Dentry>) -> Option<Rc<Dentry>> {
+        if self.entries.len() < Self::KEPT {
+            self.entries.push(dentry.clone());
+            return None;
+        }
+        self.next = (self.next + 1) % Self::KEPT;
+        Some(std::mem::replace(self.entries.get_mut(self.next)?, dentry.clone()))
+    }
+
+    /// Keeps an entry no longer: its file goes with its last name, unless it is open.
+    fn remove(&mut self, dentry: &Rc<Dentry>) -> Option<Rc<Dentry>> {
+        let index = self.entries.iter().position(|kept| Rc::ptr_eq(kept, dentry))?;
+        Some(self.entries.swap_remove(index))
+    }
 }
 
 impl Dentry {
@@ -89,6 +122,7 @@ impl Dentry {
         let child = Rc::new(Dentry::new(inode, name, Some(self.clone())));
         if cacheable {
             self.children.borrow_mut().insert(name.into(), Rc::downgrade(&child));
+            drop(RECENT.with_borrow_mut(|recent| recent.put(&child)));
         }
         child
     }
@@ -107,6 +141,7 @@ impl Dentry {
         let child = self.children.borrow_mut().remove(name).and_then(|child| child.upgrade());
         if let Some(child) = child {
             child.deleted.set(true);
+            drop(RECENT.with_borrow_mut(|recent| recent.remove(&child)));
         }
     }
 

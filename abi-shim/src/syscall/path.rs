@@ -69,17 +69,10 @@ impl PathArg {
     /// # Errors
     /// `EFAULT`, `ENAMETOOLONG`, `ENOENT`; `EBADF` and `ENOTDIR` for the descriptor, if the path is relative.
     pub fn read(k: &Kernel, dirfd: u64, pathname: u64) -> Result<PathArg> {
-        let arg = PathArg::maybe_empty(k, dirfd, pathname)?;
-        match arg.path.is_empty() {
-            true => Err(ENOENT),
-            false => Ok(arg),
+        match user::read_path(pathname)? {
+            path if path.is_empty() => Err(ENOENT),
+            path => PathArg::of(k, dirfd, path),
         }
-    }
-
-    /// Likewise where AT_EMPTY_PATH may make the empty path the descriptor itself.
-    fn maybe_empty(k: &Kernel, dirfd: u64, pathname: u64) -> Result<PathArg> {
-        let path = user::read_path(pathname)?;
-        PathArg::of(k, dirfd, path)
     }
 
     /// Of a path that is known already.
@@ -131,17 +124,16 @@ pub fn locate(k: &Kernel, dirfd: u64, pathname: u64, flags: u64, allowed: u64) -
     if flags as u32 as u64 & !allowed != 0 {
         return Err(EINVAL);
     }
-    let arg = match flags & AT_EMPTY_PATH != 0 {
-        // Linux takes a null pointer here for the empty path since 6.11, and glibc relies on no version: both are good.
-        true if pathname == 0 => PathArg::of(k, dirfd, Vec::new())?,
-        true => PathArg::maybe_empty(k, dirfd, pathname)?,
-        false => PathArg::read(k, dirfd, pathname)?,
-    };
-    let location = match (arg.path.is_empty(), &arg.start) {
-        (false, _) => arg.resolve(flags & AT_SYMLINK_NOFOLLOW == 0)?,
-        (true, Some(start)) => start.clone(),
-        (true, None) => arg.info.cwd.clone(),
-    };
+    // Linux takes a null pointer for the empty path since 6.11, and glibc relies on no version: both are good.
+    if flags & AT_EMPTY_PATH != 0 && (pathname == 0 || user::read::<u8>(pathname)? == 0) {
+        let location = match dirfd as i32 {
+            AT_FDCWD => k.fs_info().borrow().cwd.clone(),
+            _ => any_file(k, dirfd)?.location.clone(),
+        };
+        return Ok((location, k.cred()));
+    }
+    let arg = PathArg::read(k, dirfd, pathname)?;
+    let location = arg.resolve(flags & AT_SYMLINK_NOFOLLOW == 0)?;
     Ok((location, arg.cred))
 }
 
