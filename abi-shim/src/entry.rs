@@ -17,7 +17,7 @@ use crate::options::Options;
 use crate::process::End;
 use crate::signal::{Info, number};
 use crate::user::CheckedMemory;
-use crate::{code_map, cpu, machine, wasi};
+use crate::{code_map, cpu, heap, machine, wasi};
 
 thread_local! {
     static KERNEL: RefCell<Option<Kernel>> = const { RefCell::new(None) };
@@ -46,6 +46,7 @@ fn kernel<R>(f: impl FnOnce(&mut Kernel) -> R) -> R {
 /// Boots the image, runs its program to its end; its exit code as a shell would see it.
 pub fn run() -> u32 {
     report_panics();
+    heap::restore();
     let options = Options::new(wasi::environment::arguments(), wasi::environment::variables());
     let booted = options.map_err(boot::BootError::from).and_then(|options| {
         COUNTS.with_borrow_mut(|counts| (counts.enabled, counts.trace) = (options.stats, options.trace_blocks));

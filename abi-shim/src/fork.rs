@@ -141,7 +141,7 @@ impl Kernel {
                 mm.rest(self.live_stack(&self.process.mm));
                 let copy = mm.fork();
                 mm.awake();
-                Rc::new(RefCell::new(copy))
+                Rc::new(RefCell::new(copy?))
             }
         };
         let mut process = self.process.fork(pid, mm);

@@ -16,6 +16,7 @@
 //! | [`nans`] | whether the host's floating point is x86's |
 //! | [`signal`], [`timer`], [`cred`], [`limits`] | what their names say |
 //! | [`fs`] | files |
+//! | [`heap`] | the kernel's own memory, and when there is no more |
 //! | [`user`], [`rom`], [`cpu`] over [`machine`] | guest memory, ROM and manifest, registers; natively a stand-in |
 //! | [`wasi`] | the host |
 //!
@@ -34,6 +35,7 @@ pub mod exit;
 pub mod fault;
 pub mod fork;
 pub mod fs;
+pub mod heap;
 pub mod ipc;
 pub mod kernel;
 pub mod limits;

@@ -12,6 +12,7 @@ use std::rc::Rc;
 use crate::cpu;
 use crate::errno::{Errno, SysResult, to_rax};
 use crate::fs::types::poll;
+use crate::heap;
 use crate::kernel::{Kernel, signal_name};
 use crate::mm::frames;
 use crate::process::{End, Process};
@@ -84,6 +85,7 @@ impl Kernel {
         self.activity += 1;
         self.send_posted();
         self.glance_at_terminal();
+        self.relieve();
         self.finish(result, interrupted)
     }
 
@@ -154,6 +156,7 @@ impl Kernel {
         }
         self.run_timers();
         self.glance_at_terminal();
+        self.relieve();
         if self.is_signal_due(&self.task) {
             let now = signal::deliver(self, pc, Interrupted::No);
             return self.or_reschedule(now);
@@ -164,6 +167,32 @@ impl Kernel {
             return PC_RESCHEDULE;
         }
         pc
+    }
+
+    /// Ends a process if the kernel's own memory is nearly used up: the one that has most of it, if it is to be had, else the current one.
+    fn relieve(&mut self) {
+        heap::restore();
+        if !heap::is_low() {
+            return;
+        }
+        let found = self.process.mm.borrow().reclaim();
+        match found {
+            true => self.kill_lost(),
+            false => self.kill_for_memory(self.process.pid),
+        }
+    }
+
+    /// Ends the processes of which pages are gone.
+    fn kill_lost(&mut self) {
+        let lost = |process: &Process| process.end.is_none() && !is_killed(process) && process.mm.borrow().is_lost();
+        let pids: Vec<i32> = self.processes.values().filter(|process| lost(process)).map(|process| process.pid).collect();
+        pids.into_iter().for_each(|pid| self.kill_for_memory(pid));
+    }
+
+    /// Ends a process because there is no memory for it.
+    fn kill_for_memory(&mut self, pid: i32) {
+        self.say(&format!("hoist: out of memory: the host gives the kernel no more; process {pid} is killed"));
+        signal::send(self, pid, Info { signal: number::SIGKILL, code: Info::SI_KERNEL, ..Info::default() });
     }
 
     /// Gives the task new rounds of loops, if it has made all that it had: as many as take it about [`VISIT`].
@@ -326,7 +355,7 @@ impl Kernel {
 
     fn is_ready(&self, task: &Task) -> bool {
         let Some(process) = self.process(task.pid) else { return false };
-        let killed = (process.pending.set.0 | task.pending.set.0) & signal::SignalSet::bit(number::SIGKILL) != 0;
+        let killed = is_killed(process) || task.pending.set.has(number::SIGKILL);
         match task.state {
             State::Ended => false,
             _ if process.stopped.is_some() && !killed => false,
@@ -397,6 +426,9 @@ impl Kernel {
         if !before.is_reaped {
             self.processes.insert(before.pid, before);
         }
+        if frames::take_lost() {
+            self.kill_lost();
+        }
     }
 
     /// Says in a trace which signal comes.
@@ -405,4 +437,8 @@ impl Kernel {
             self.say(&format!("--- {} at {pc:#x} ---", signal_name(signal)));
         }
     }
+}
+
+fn is_killed(process: &Process) -> bool {
+    process.pending.set.has(number::SIGKILL)
 }

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use hoist_testsuite::compare::{Hoist, Image, Lift};
 use hoist_testsuite::layout::{Entry, Layout, tar};
 use wasmtime::component::{Component, Linker, ResourceTable};
-use wasmtime::{Config, Engine, InstanceAllocationStrategy, Store};
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, Store, StoreLimits, StoreLimitsBuilder};
 use wasmtime_wasi::p2::bindings::sync;
 use wasmtime_wasi::p2::pipe::{MemoryInputPipe, MemoryOutputPipe};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -23,6 +23,7 @@ const MEGABYTE: usize = 1 << 20;
 struct Host {
     wasi: WasiCtx,
     table: ResourceTable,
+    limits: StoreLimits,
 }
 
 impl WasiView for Host {
@@ -31,20 +32,28 @@ impl WasiView for Host {
     }
 }
 
-/// The command's standard output, and whether it succeeded.
-fn run(engine: &Engine, component: &Path, args: &[&str], stdin: &[u8]) -> wasmtime::Result<(String, bool)> {
+/// The command's standard output, and whether it succeeded. No Wasm memory gets larger than `memory`.
+fn run(engine: &Engine, component: &Path, args: &[&str], stdin: &[u8], memory: usize) -> wasmtime::Result<(String, bool)> {
     // SAFETY: `hoist compile` made the file.
     let component = unsafe { Component::deserialize_file(engine, component)? };
-    run_loaded(engine, &component, args, stdin)
+    run_loaded(engine, &component, args, stdin, memory)
 }
 
-fn run_loaded(engine: &Engine, component: &Component, args: &[&str], stdin: &[u8]) -> wasmtime::Result<(String, bool)> {
+fn run_loaded(
+    engine: &Engine,
+    component: &Component,
+    args: &[&str],
+    stdin: &[u8],
+    memory: usize,
+) -> wasmtime::Result<(String, bool)> {
     let stdout = MemoryOutputPipe::new(MEGABYTE);
     let mut wasi = WasiCtx::builder();
     wasi.args(args).stdin(MemoryInputPipe::new(stdin.to_vec())).stdout(stdout.clone());
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
-    let mut store = Store::new(engine, Host { wasi: wasi.build(), table: ResourceTable::new() });
+    let limits = StoreLimitsBuilder::new().memory_size(memory).build();
+    let mut store = Store::new(engine, Host { wasi: wasi.build(), table: ResourceTable::new(), limits });
+    store.limiter(|host| &mut host.limits);
     let command = sync::Command::instantiate(&mut store, component, &linker)?;
     let result = command.wasi_cli_run().call_run(&mut store)?;
     Ok((String::from_utf8_lossy(&stdout.contents()).into_owned(), result.is_ok()))
@@ -64,8 +73,9 @@ fn standard_streams_are_enough_also_where_instances_are_pooled() -> wasmtime::Re
         let mut config = Config::new();
         config.allocation_strategy(strategy);
         let engine = Engine::new(&config)?;
-        assert_eq!(run(&engine, &component, &["app", "busybox", "tr", "a-z", "A-Z"], b"hello\n")?, ("HELLO\n".into(), true));
-        assert_eq!(run(&engine, &component, &["app", "busybox", "false"], b"")?, (String::new(), false));
+        let run = |args: &[&str], stdin| run(&engine, &component, args, stdin, usize::MAX);
+        assert_eq!(run(&["app", "busybox", "tr", "a-z", "A-Z"], b"hello\n")?, ("HELLO\n".into(), true));
+        assert_eq!(run(&["app", "busybox", "false"], b"")?, (String::new(), false));
     }
     Ok(())
 }
@@ -90,9 +100,26 @@ fn nans_are_those_of_x86_on_a_host_with_others() -> Result<()> {
         config.cranelift_nan_canonicalization(one_nan);
         let engine = Engine::new(&config).map_err(message)?;
         let component = Component::from_file(&engine, &component).map_err(message)?;
-        let (stdout, succeeded) = run_loaded(&engine, &component, &["app"], b"").map_err(message)?;
+        let (stdout, succeeded) = run_loaded(&engine, &component, &["app"], b"", usize::MAX).map_err(message)?;
         ensure!(succeeded && stdout == String::from_utf8_lossy(&native.stdout), "one NaN only: {one_nan}: {stdout}");
     }
+    Ok(())
+}
+
+/// Files in memory are in the kernel's own, as are the pages of processes that have others' addresses.
+#[test]
+fn a_kernel_that_gets_no_more_memory_says_so_to_its_programs() -> wasmtime::Result<()> {
+    let (_, component) = busybox().expect("a component of busybox");
+    let engine = Engine::default();
+    let run = |script: &str| run(&engine, &component, &["app", "busybox", "sh", "-c", script], b"", 384 * MEGABYTE);
+    let full = "for i in 1 2; do dd if=/dev/zero of=/tmp/f bs=1M 2>&1 | sed -n 's/.*f.: //p'; rm /tmp/f; done; echo still here";
+    let said = "No space left on device\nNo space left on device\nstill here\n";
+    assert_eq!(run(full)?, (said.into(), true));
+    // Another five megabytes each, at one address; some get them, some do not, and all come to an end.
+    let many = "mkfifo /tmp/fifo; a=$(yes 12345678 | head -c 5000000)
+        for i in $(seq 100); do (a=${a#?}${i}; read -t 1 x <> /tmp/fifo; echo ${#a}) & done > /tmp/sizes 2>&1
+        wait; unset a; echo still here";
+    assert_eq!(run(many)?, ("still here\n".into(), true));
     Ok(())
 }
 

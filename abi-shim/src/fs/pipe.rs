@@ -8,7 +8,8 @@ use super::file::FileObject;
 use super::types::{OpenFlags, poll};
 use super::{Feed, Result, Sink};
 use crate::errno::Errno::{EAGAIN, EBUSY, EINVAL, ENXIO, EPERM, EPIPE};
-use crate::user;
+use crate::heap::Claim;
+use crate::{heap, user};
 
 /// Bytes a pipe holds unless F_SETPIPE_SZ says otherwise.
 pub const PIPE_CAPACITY: usize = 65536;
@@ -122,7 +123,9 @@ impl PipeEnd {
         if count == 0 {
             return Err(EAGAIN);
         }
-        to.pipe.bytes.borrow_mut().extend(bytes.range(..count));
+        let mut copies = to.pipe.bytes.borrow_mut();
+        heap::fallible(Claim::Process, || copies.try_reserve(count))?;
+        copies.extend(bytes.range(..count));
         to.pipe.moves.set(to.pipe.moves.get() + 1);
         Ok(count)
     }
@@ -185,11 +188,18 @@ impl FileObject for PipeEnd {
         if free == 0 || feed.left() <= PIPE_BUF && free < feed.left() {
             return Err(EAGAIN);
         }
-        let mut buffer = vec![0; feed.left().min(free)];
+        let mut buffer = heap::zeroed(Claim::Process, feed.left().min(free))?;
         feed.take(&mut buffer)?;
-        self.pipe.bytes.borrow_mut().extend(&buffer);
+        let len = buffer.len();
+        let mut bytes = self.pipe.bytes.borrow_mut();
+        if bytes.is_empty() {
+            *bytes = buffer.into();
+        } else {
+            heap::fallible(Claim::Process, || bytes.try_reserve(len))?;
+            bytes.extend(&buffer);
+        }
         self.pipe.moves.set(self.pipe.moves.get() + 1);
-        Ok(buffer.len())
+        Ok(len)
     }
 
     fn poll(&self) -> u32 {

@@ -10,8 +10,9 @@ use super::{Feed, Result, Sink};
 use crate::errno::Errno::{
     self, EAGAIN, ECONNREFUSED, ECONNRESET, EINVAL, EISCONN, EMSGSIZE, ENOTCONN, ENOTTY, EOPNOTSUPP, EPIPE, EPROTOTYPE,
 };
-use crate::user;
+use crate::heap::Claim;
 use crate::wasi::Nanos;
+use crate::{heap, user};
 
 /// Bytes under way to one end: `net.core.wmem_default`.
 pub const BUFFER: usize = 212_992;
@@ -411,7 +412,7 @@ impl Socket {
         if self.domain.is_internet() && !channel.no_writer.get() {
             // The peer takes bytes as long as it is there, read or not; of its end one learns by the answer.
             if channel.closed.get() && !self.told.replace(true) {
-                let mut lost = vec![0; feed.left()];
+                let mut lost = heap::zeroed(Claim::Process, feed.left())?;
                 feed.take(&mut lost)?;
                 return Ok(lost.len());
             }
@@ -440,7 +441,7 @@ impl Socket {
         if part == 0 && len > 0 {
             return Err(EAGAIN);
         }
-        let mut bytes = vec![0; part];
+        let mut bytes = heap::zeroed(Claim::Process, part)?;
         feed.take(&mut bytes)?;
         if part > 0 || self.ty != Type::Stream {
             channel.messages.borrow_mut().push_back(Message { bytes: bytes.into(), with });

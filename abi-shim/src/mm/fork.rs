@@ -1,18 +1,22 @@
 //! Several address spaces: fork(2), and which of them is in user memory.
 
-use super::frames::{self, Content, Owner, Source};
+use super::frames::{self, Content, Owner};
 use super::{AddressSpace, Backing, Prot};
+use crate::errno::Errno;
 use crate::user;
 
 impl AddressSpace {
     /// A copy for a new process: shared maps are shared, private pages are alike. This one is in memory.
-    pub fn fork(&self) -> AddressSpace {
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub fn fork(&self) -> Result<AddressSpace, Errno> {
         let private = self.areas.iter().filter(|(_, area)| area.frames.is_none());
-        let own = self.own.fork(private.map(|(&start, area)| (start, area.end)));
+        let own = self.own.fork(private.map(|(&start, area)| (start, area.end)))?;
         let AddressSpace { areas, first_free, stack, brk_start, brk, mmap_base, .. } = self;
         let (first_free, stack, brk_start, brk, mmap_base) = (*first_free, *stack, *brk_start, *brk, *mmap_base);
         let reads_exceptions = self.reads_exceptions;
-        AddressSpace { areas: areas.clone(), own, first_free, stack, brk_start, brk, mmap_base, reads_exceptions }
+        Ok(AddressSpace { areas: areas.clone(), own, first_free, stack, brk_start, brk, mmap_base, reads_exceptions })
     }
 
     /// Takes note that of the stack only what lies at and above an address is needed; of `None`, all.
@@ -28,7 +32,7 @@ impl AddressSpace {
 
     /// What a process that has ended maps.
     pub fn nothing() -> AddressSpace {
-        let own = Owner::new(Source::Zeros);
+        let own = Owner::of_process();
         let areas = Default::default();
         AddressSpace { areas, own, first_free: 0, stack: 0, brk_start: 0, brk: 0, mmap_base: 0, reads_exceptions: false }
     }
@@ -56,6 +60,16 @@ impl AddressSpace {
             area.reactivate(start);
         }
         self.awake();
+    }
+
+    /// Whether a page of the process is gone, for want of memory.
+    pub fn is_lost(&self) -> bool {
+        self.own.is_lost()
+    }
+
+    /// Makes memory free at the cost of another process; false if there is none that has some. This one is at work.
+    pub fn reclaim(&self) -> bool {
+        frames::reclaim(&self.own)
     }
 
     /// Bytes at an address of a process that may not be in memory; what cannot be had is zero.

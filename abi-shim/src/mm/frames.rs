@@ -12,43 +12,21 @@
 //! Invariant: an owner's page is in its frame, or in its copies, or what its [`Source`] has. A copy of a page that is in its frame is what it
 //! was when it came there.
 
-use std::cell::{Cell, RefCell};
+mod owner;
+
+pub use owner::{Owner, Source};
+
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::rc::{Rc, Weak};
 
-use super::same::{is_zero, same};
-use super::{FileMap, PAGE};
+use owner::Saved;
+
+use super::PAGE;
 use crate::errno::Errno;
-use crate::fs::inode::RomFile;
-use crate::{code_map, rom, user};
-
-/// What a page that was never written is.
-pub enum Source {
-    Zeros,
-    /// Bytes of the ROM; `bias` and an address make the offset in the file. They do not change.
-    Rom {
-        file: RomFile,
-        bias: u64,
-    },
-    /// Bytes of a file that is mapped shared.
-    File {
-        file: Rc<FileMap>,
-        bias: u64,
-    },
-}
-
-/// One who has pages.
-pub struct Owner {
-    id: u32,
-    source: Source,
-    /// By number of the page.
-    copies: RefCell<BTreeMap<u32, Rc<[u8]>>>,
-    /// Addresses whose bytes nobody needs any more: below the stack pointer.
-    dead: Cell<(u64, u64)>,
-    /// Addresses where others should place nothing.
-    territory: Cell<(u64, u64)>,
-}
+use crate::heap::Claim;
+use crate::{code_map, heap, user};
 
 /// Frames that hold zeros and nothing else ever.
 const NOBODY: u32 = 0;
@@ -89,6 +67,8 @@ struct Frames {
     /// Owners of shared maps of files, by inode and bias.
     files: BTreeMap<(usize, u64), Weak<Owner>>,
     stats: Stats,
+    /// Somebody's pages are lost, and nobody has asked yet.
+    has_lost: bool,
 }
 
 thread_local! {
@@ -110,168 +90,6 @@ pub fn stats() -> Stats {
 /// Counts a change of address spaces.
 pub fn count_switch() {
     FRAMES.with_borrow_mut(|frames| frames.stats.switches += 1);
-}
-
-impl Owner {
-    /// One who has nothing yet.
-    #[allow(clippy::new_ret_no_self)] // frames name owners, so that they are shared always
-    pub fn new(source: Source) -> Rc<Owner> {
-        FRAMES.with_borrow_mut(|frames| frames.add(source))
-    }
-
-    /// The owner of a part of the ROM where it is mapped.
-    pub fn of_rom(file: RomFile, bias: u64) -> Rc<Owner> {
-        /// So many are kept before those that nobody maps are forgotten.
-        const KEPT: usize = 4096;
-        let (owner, unused) = FRAMES.with_borrow_mut(|frames| {
-            let key = (file.inode.0, bias);
-            if let Some(owner) = frames.rom.get(&key) {
-                return (owner.clone(), Vec::new());
-            }
-            let mut unused = Vec::new();
-            if frames.rom.len() >= KEPT {
-                unused.extend(frames.rom.extract_if(.., |_, owner| Rc::strong_count(owner) == 1));
-            }
-            let owner = frames.add(Source::Rom { file, bias });
-            frames.rom.insert(key, owner.clone());
-            (owner, unused)
-        });
-        drop(unused);
-        owner
-    }
-
-    /// The owner of a file's shared maps where they are.
-    pub fn of_file(file: &Rc<FileMap>, bias: u64) -> Rc<Owner> {
-        FRAMES.with_borrow_mut(|frames| {
-            let key = (file.identity(), bias);
-            if let Some(owner) = frames.files.get(&key).and_then(Weak::upgrade) {
-                return owner;
-            }
-            frames.files.retain(|_, owner| owner.strong_count() > 0);
-            let owner = frames.add(Source::File { file: file.clone(), bias });
-            frames.files.insert(key, Rc::downgrade(&owner));
-            owner
-        })
-    }
-
-    /// Where other shared maps of a file are: a map of it from `offset` on would see what they write at these addresses.
-    pub fn places_of(file: &FileMap, offset: u64) -> Vec<u64> {
-        FRAMES.with_borrow(|frames| {
-            let its = frames.files.range((file.identity(), 0)..=(file.identity(), u64::MAX));
-            its.filter(|(_, owner)| owner.strong_count() > 0).map(|((_, bias), _)| offset.wrapping_sub(*bias)).collect()
-        })
-    }
-
-    /// Names it: two futexes at one address are one if their owner is.
-    pub fn id(&self) -> u32 {
-        self.id
-    }
-
-    pub fn set_dead(&self, range: Range<u64>) {
-        self.dead.set((range.start, range.end));
-    }
-
-    pub fn dead(&self) -> Range<u64> {
-        self.dead.get().0..self.dead.get().1
-    }
-
-    pub fn set_territory(&self, range: Range<u64>) {
-        self.territory.set((range.start, range.end));
-    }
-
-    fn is_dead(&self, page: u32) -> bool {
-        let (start, end) = self.dead.get();
-        (start..end).contains(&(u64::from(page) * PAGE))
-    }
-
-    /// Another owner of the same bytes in these ranges: fork(2). This one is at work.
-    pub fn fork(&self, ranges: impl Iterator<Item = (u64, u64)>) -> Rc<Owner> {
-        let child = Owner::new(Source::Zeros);
-        child.dead.set(self.dead.get());
-        child.territory.set(self.territory.get());
-        FRAMES.with_borrow_mut(|frames| {
-            for page in ranges.flat_map(|(start, end)| pages(start, end)) {
-                let copy = match frames.holder(page) == self.id {
-                    true if self.is_dead(page) => None,
-                    true => {
-                        frames.stats.forked += PAGE;
-                        self.save(page)
-                    }
-                    false => self.copies.borrow().get(&page).cloned(),
-                };
-                if let Some(copy) = copy {
-                    child.copies.borrow_mut().insert(page, copy);
-                }
-            }
-        });
-        child
-    }
-
-    /// Makes the copy of a page what is in its frame; none if that is zeros.
-    fn save(&self, page: u32) -> Option<Rc<[u8]>> {
-        thread_local! {
-            static BYTES: RefCell<[u8; PAGE as usize]> = const { RefCell::new([0; PAGE as usize]) };
-        }
-        BYTES.with_borrow_mut(|bytes| {
-            // The frame exists, since it has a holder.
-            user::copy_from_user(u64::from(page) * PAGE, bytes).ok()?;
-            let mut copies = self.copies.borrow_mut();
-            if let Some(copy) = copies.get(&page).filter(|copy| same(copy, bytes)) {
-                return Some(copy.clone());
-            }
-            if matches!(self.source, Source::Zeros) && is_zero(bytes) {
-                copies.remove(&page);
-                return None;
-            }
-            let copy: Rc<[u8]> = Rc::from(&bytes[..]);
-            copies.insert(page, copy.clone());
-            Some(copy)
-        })
-    }
-
-    /// Fills frames with what the source has.
-    fn load(&self, pages: Range<u32>) -> Result<(), Errno> {
-        let (addr, len) = (u64::from(pages.start) * PAGE, u64::from(pages.end - pages.start) * PAGE);
-        let loaded = match &self.source {
-            Source::Zeros => 0,
-            Source::Rom { file, bias } => {
-                let offset = addr.wrapping_add(*bias);
-                let len = file.len.saturating_sub(offset).min(len);
-                rom::rom_to_user(addr, file.offset + offset.min(file.len), len)?;
-                len
-            }
-            Source::File { file, bias } => file.load(addr, len, addr.wrapping_add(*bias))?,
-        };
-        user::clear(addr + loaded, len - loaded)
-    }
-
-    /// Its bytes at an address, wherever they are now; false if they are nowhere in memory.
-    pub fn peek(&self, addr: u64, bytes: &mut [u8]) -> bool {
-        let page = (addr / PAGE) as u32;
-        if FRAMES.with_borrow(|frames| frames.holder(page)) == self.id {
-            return user::copy_from_user(addr, bytes).is_ok();
-        }
-        let copies = self.copies.borrow();
-        let start = (addr % PAGE) as usize;
-        let copy = copies.get(&page).and_then(|copy| copy.get(start..start + bytes.len()));
-        copy.map(|copy| bytes.copy_from_slice(copy)).is_some()
-    }
-}
-
-impl Drop for Owner {
-    fn drop(&mut self) {
-        let id = self.id;
-        // Copies that were shared with this one alone need not be kept for comparison.
-        let shared: Vec<u32> = self.copies.get_mut().keys().copied().collect();
-        self.copies.get_mut().clear();
-        let _ = FRAMES.try_with(|frames| {
-            let Ok(mut frames) = frames.try_borrow_mut() else { return };
-            frames.owners.remove(&id);
-            if matches!(self.source, Source::Zeros) {
-                frames.forget_copies(&shared);
-            }
-        });
-    }
 }
 
 /// How many of the first holders are the same.
@@ -298,6 +116,16 @@ fn pages(start: u64, end: u64) -> Range<u32> {
 /// What reading a file gives.
 pub fn enter(owner: &Owner, start: u64, end: u64, content: Content) -> Result<(), Errno> {
     FRAMES.with_borrow_mut(|frames| frames.enter(owner, pages(start, end), content))
+}
+
+/// Whether pages of a process have been lost since this was asked last.
+pub fn take_lost() -> bool {
+    FRAMES.with_borrow_mut(|frames| std::mem::take(&mut frames.has_lost))
+}
+
+/// Makes memory free at the cost of another process than the one at work, the one that has most; false if there is none.
+pub fn reclaim(at_work: &Owner) -> bool {
+    FRAMES.with_borrow_mut(|frames| frames.reclaim([at_work.id; 2]))
 }
 
 /// The owner's pages from `start` to `end` are gone.
@@ -354,10 +182,9 @@ pub fn taken_by_others(owner: &Owner, start: u64, end: u64) -> Option<u64> {
 }
 
 impl Frames {
-    fn add(&mut self, source: Source) -> Rc<Owner> {
+    fn add(&mut self, source: Source, is_process: bool) -> Rc<Owner> {
         self.last = self.last.max(STALE) + 1;
-        let (copies, dead, territory) = Default::default();
-        let owner = Rc::new(Owner { id: self.last, source, copies, dead, territory });
+        let owner = Owner::numbered(self.last, source, is_process);
         self.owners.insert(owner.id, Rc::downgrade(&owner));
         owner
     }
@@ -375,6 +202,8 @@ impl Frames {
 
     fn enter(&mut self, owner: &Owner, pages: Range<u32>, content: Content) -> Result<(), Errno> {
         if self.holders.len() < pages.end as usize {
+            let more = pages.end as usize - self.holders.len();
+            heap::fallible(Claim::Process, || self.holders.try_reserve(more))?;
             self.holders.resize(pages.end as usize, NOBODY);
         }
         let mut at = pages.start;
@@ -431,14 +260,18 @@ impl Frames {
             }
             next += 1;
             let needless = before.is_dead(page) || matches!(before.source, Source::Rom { .. });
-            let left = if needless { None } else { before.save(page) };
+            if heap::is_low() {
+                self.reclaim([before.id, owner.id]);
+            }
+            let left = (!needless).then(|| before.save(page));
+            self.has_lost |= matches!(left, Some(Saved::Lost));
             self.stats.swapped += if needless { 0 } else { PAGE };
             let addr = u64::from(page) * PAGE;
-            let is_zero = !needless && left.is_none() && matches!(before.source, Source::Zeros);
+            let is_zero = matches!(left, Some(Saved::Zeros));
             let coming = if content == Content::Its { owner.copies.borrow().get(&page).cloned() } else { None };
             match (content, coming) {
                 (Content::Any, _) => {}
-                (Content::Its, Some(copy)) if left.is_some_and(|left| Rc::ptr_eq(&left, &copy)) => {}
+                (Content::Its, Some(copy)) if matches!(&left, Some(Saved::Copy(left)) if Rc::ptr_eq(left, &copy)) => {}
                 (Content::Its, Some(copy)) => {
                     self.stats.swapped += PAGE;
                     user::copy_to_user(addr, &copy)?;
@@ -450,6 +283,17 @@ impl Frames {
             }
         }
         Ok(())
+    }
+
+    /// Takes its copies from the process that has most, so that it has to be killed; false if none has any but those at work.
+    fn reclaim(&mut self, at_work: [u32; 2]) -> bool {
+        let others = self.owners.values().filter_map(Weak::upgrade).filter(|owner| !at_work.contains(&owner.id));
+        let spoils = others.map(|owner| (owner.spoils(), owner)).max_by_key(|(spoils, _)| *spoils);
+        let Some((_, largest)) = spoils.filter(|(spoils, _)| *spoils > 0) else { return false };
+        largest.lose();
+        self.has_lost = true;
+        heap::restore();
+        true
     }
 
     /// Drops copies that are kept for comparison only, now that nobody shares them.

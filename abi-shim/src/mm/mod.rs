@@ -26,8 +26,9 @@ use std::rc::Rc;
 use hoist_x86::boundary::MMAP_MIN_ADDR;
 
 use crate::errno::Errno;
-use crate::{code_map, user};
-use frames::{Content, Owner, Source};
+use crate::heap::Claim;
+use crate::{code_map, heap, user};
+use frames::{Content, Owner};
 
 /// Bytes of a page.
 pub const PAGE: u64 = 4096;
@@ -84,7 +85,7 @@ impl AddressSpace {
     /// Nothing is mapped; `first_free` is the first address after all homes.
     pub fn new(first_free: u32) -> AddressSpace {
         let first_free = page_up(u64::from(first_free.max(MMAP_MIN_ADDR)));
-        let own = Owner::new(Source::Zeros);
+        let own = Owner::of_process();
         let (base, reserve) = place::territory(&own, first_free);
         let stack = base + STACK_GUARD;
         let brk = stack + STACK_SIZE + STACK_GAP;
@@ -105,7 +106,7 @@ impl AddressSpace {
             let _ = area.write_back(start, start, area.end);
         }
         self.areas.clear();
-        self.own = Owner::new(Source::Zeros);
+        self.own = Owner::of_process();
         self.brk = self.brk_start;
         self.reads_exceptions = false;
     }
@@ -164,7 +165,7 @@ impl AddressSpace {
     /// EINVAL, ENOMEM, EEXIST as the man page says.
     pub fn map_anonymous(&mut self, place: Place, len: u64, prot: Prot, shared: bool) -> Result<u64, Errno> {
         let (start, end) = self.place(place, len)?;
-        let frames = shared.then(|| Owner::new(Source::Zeros));
+        let frames = shared.then(Owner::of_shared);
         self.insert(start, Area { shared, frames, ..Area::private(end, prot, Backing::Anonymous) })?;
         self.merge(start);
         Ok(start)
@@ -359,6 +360,7 @@ impl AddressSpace {
         if len > TASK_SIZE || self.areas.len() >= MAX_AREAS {
             return Err(Errno::ENOMEM);
         }
+        heap::check(Claim::Process)?;
         match place {
             Place::Hint(addr) => {
                 let addr = page_up(addr);

@@ -1,6 +1,6 @@
 //! mremap(2).
 
-use super::frames::{self, Content, Owner, Source};
+use super::frames::{self, Content, Owner};
 use super::{AddressSpace, Area, Backing, PAGE, Place, page_up};
 use crate::errno::Errno;
 use crate::user;
@@ -86,7 +86,7 @@ impl AddressSpace {
     fn relocate(&mut self, old: u64, old_len: u64, new_len: u64, area: Area, place: Place, unmap: bool) -> Result<u64, Errno> {
         let (to, end) = self.place(place, new_len)?;
         // What another process maps stays where it is, and what moves is no longer the same.
-        let frames = area.shared.then(|| Owner::new(Source::Zeros));
+        let frames = area.shared.then(Owner::of_shared);
         let area = Area { frames, ..area };
         let kept = old_len.min(new_len);
         if new_len > old_len {

@@ -10,9 +10,10 @@ use crate::fs::inet::{Endpoint, ONLY_V6};
 use crate::fs::socket::{Ancillary, Domain, Name, Socket, Type};
 use crate::fs::uio::{Feed, Piece, UserPieces};
 use crate::fs::{File, Result};
+use crate::heap::Claim;
 use crate::kernel::Kernel;
 use crate::task::For;
-use crate::user;
+use crate::{heap, user};
 
 use super::socket::own_peer;
 
@@ -163,7 +164,7 @@ pub fn send_datagram(k: &mut Kernel, socket: &Rc<Socket>, pieces: &[Piece], to: 
     }
     let own = own_end(k, socket)?;
     let source = if own.is_any() { Endpoint { ip: to.source(), ..own } } else { own };
-    let mut bytes = vec![0; feed.left()];
+    let mut bytes = heap::zeroed(Claim::Process, feed.left())?;
     feed.take(&mut bytes)?;
     let count = bytes.len() as u64;
     let accepts = |other: &Rc<Socket>| match other.peer() {

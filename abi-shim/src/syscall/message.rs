@@ -9,6 +9,7 @@ use crate::fs::socket::{Ancillary, Domain, Name, Peer, Received, Socket, Type};
 use crate::fs::types::poll;
 use crate::fs::uio::{Feed, Piece, UserPieces};
 use crate::fs::{File, Result};
+use crate::heap::{self, Claim};
 use crate::kernel::Kernel;
 use crate::user::{self, Pod};
 use crate::wasi::clock;
@@ -106,7 +107,7 @@ pub fn send(k: &mut Kernel, fd: u64, pieces: &[Piece], flags: u64, to: (u64, u64
 /// A request to netlink(7): what comes back is there at once.
 fn ask_netlink(k: &mut Kernel, socket: &Socket, pieces: &[Piece]) -> SysResult {
     let mut feed = UserPieces::new(pieces);
-    let mut request = vec![0; feed.remaining()];
+    let mut request = heap::zeroed(Claim::Process, feed.remaining())?;
     feed.take(&mut request)?;
     if socket.name().is_empty() {
         bind_netlink(k, socket, &[]);

@@ -13,6 +13,7 @@ use crate::fs::mqueue::{COOKIE_LEN, Message, MessageQueue, MessageQueueFile, Not
 use crate::fs::socket::{Domain, Socket};
 use crate::fs::types::{MAY_READ, MAY_WRITE, NAME_MAX, OpenFlags, SetAttr, poll};
 use crate::fs::{File, Result};
+use crate::heap::{self, Claim};
 use crate::kernel::Kernel;
 use crate::limits;
 use crate::signal::{self, Info, number};
@@ -177,7 +178,7 @@ pub fn sys_mq_timedsend(k: &mut Kernel, [fd, text, len, priority, until, _]: [u6
     if len > queue.message_size as u64 {
         return Err(EMSGSIZE);
     }
-    let mut bytes = vec![0; len as usize];
+    let mut bytes = heap::zeroed(Claim::Process, len as usize)?;
     user::copy_from_user(text, &mut bytes)?;
     if queue.is_full() {
         return wait(k, &file, poll::OUT, after);

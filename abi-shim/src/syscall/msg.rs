@@ -3,6 +3,7 @@
 use crate::cred::CAP_SYS_RESOURCE;
 use crate::errno::Errno::{E2BIG, EAGAIN, EFAULT, EINVAL, ENOMSG, ENOSYS, EPERM};
 use crate::errno::SysResult;
+use crate::heap::{self, Claim};
 use crate::ipc::{IPC_NOWAIT, Message, Perm, Queue, WaitsFor, now};
 use crate::kernel::Kernel;
 use crate::task::For;
@@ -58,7 +59,7 @@ pub fn sys_msgsnd(k: &mut Kernel, [id, message, size, flags, ..]: [u64; 6]) -> S
     if size > MESSAGE_MAX || id < 0 || ty < 1 {
         return Err(EINVAL);
     }
-    let mut text = vec![0; size as usize];
+    let mut text = heap::zeroed(Claim::Process, size as usize)?;
     user::copy_from_user(message + 8, &mut text)?;
     let (cred, pid) = (k.process.cred.clone(), k.process.pid);
     let object = k.ipc.queues.find(id, waited)?;

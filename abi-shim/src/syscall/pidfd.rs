@@ -8,6 +8,7 @@ use crate::fs::Result;
 use crate::fs::pidfd::PidFd;
 use crate::fs::procfs;
 use crate::fs::types::OpenFlags;
+use crate::heap::{self, Claim};
 use crate::kernel::Kernel;
 use crate::signal::{self, Info, number};
 use crate::user;
@@ -166,7 +167,7 @@ pub fn sys_process_vm_writev(k: &mut Kernel, [pid, local, local_count, remote, r
     let room: usize = to.iter().map(|piece| piece.len).sum();
     let mut bytes = Vec::new();
     for piece in &from {
-        let mut part = vec![0; piece.len.min(room - bytes.len().min(room))];
+        let mut part = heap::zeroed(Claim::Process, piece.len.min(room - bytes.len().min(room)))?;
         user::copy_from_user(piece.addr, &mut part)?;
         bytes.extend(part);
     }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use hoist_vfs::Extent;
 
-use crate::errno::Errno::EFBIG;
+use crate::errno::Errno::{EFBIG, ENOSPC};
 use crate::fs::types::BLOCK_SIZE;
 use crate::fs::{Feed, Result, Sink};
+use crate::heap::{self, Claim};
 
 use super::MemFs;
 
@@ -121,8 +122,9 @@ impl Data {
         match self.pages.entry(number) {
             Entry::Occupied(page) => Ok(page.into_mut()),
             Entry::Vacant(place) => {
+                let zeros = heap::zeroed(Claim::File, PAGE)?.into_boxed_slice();
+                let mut page: Box<[u8; PAGE]> = zeros.try_into().map_err(|_| ENOSPC)?;
                 fs.count_pages(1)?;
-                let mut page = Box::new([0; PAGE]);
                 let start = number * BLOCK_SIZE;
                 if let Some(lower) = self.lower.filter(|lower| lower.len > start) {
                     let part = (lower.len - start).min(BLOCK_SIZE) as usize;

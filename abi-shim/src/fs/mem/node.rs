@@ -17,6 +17,7 @@ use crate::fs::pipe::Pipe;
 use crate::fs::socket::Bound;
 use crate::fs::types::{BLOCK_SIZE, NewInode, OpenFlags, SetAttr, Stat, StatFs};
 use crate::fs::{Feed, Result, Sink};
+use crate::heap::{self, Claim};
 
 /// A fast symlink of ext4 is shorter than this and lies in its inode, so it occupies no block.
 const FAST_SYMLINK: usize = 60;
@@ -140,6 +141,15 @@ impl Node {
         }
     }
 
+    /// A new file of the same filesystem.
+    ///
+    /// # Errors
+    /// `ENOSPC` if the kernel's own memory is short.
+    fn make(&self, new: &NewInode) -> Result<Rc<Node>> {
+        heap::check(Claim::File)?;
+        Ok(self.fs.new_node(new))
+    }
+
     fn is_empty_directory(&self) -> Result<bool> {
         self.dir()?.borrow().is_empty(&self.fs)
     }
@@ -198,7 +208,7 @@ impl Inode for Node {
         if self.lookup(name).is_ok() {
             return Err(EEXIST);
         }
-        let node = self.fs.new_node(new);
+        let node = self.make(new)?;
         dir.borrow_mut().insert(name, node.clone());
         self.touch();
         if new.kind == Kind::Directory {
@@ -209,7 +219,7 @@ impl Inode for Node {
 
     fn create_unnamed(&self, new: &NewInode, linkable: bool) -> Result<InodeRef> {
         self.alive()?;
-        let node = self.fs.new_node(new);
+        let node = self.make(new)?;
         node.change(|attr| attr.nlink = 0);
         node.linkable.set(linkable);
         Ok(node)

@@ -1,0 +1,257 @@
+//! Those who have pages, and the copies of what is not in user memory.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::rc::{Rc, Weak};
+
+use super::super::same::{is_zero, same};
+use super::super::{FileMap, PAGE};
+use super::{FRAMES, pages};
+use crate::errno::Errno;
+use crate::fs::inode::RomFile;
+use crate::heap::{self, Claim};
+use crate::{rom, user};
+
+/// What a page that was never written is.
+pub enum Source {
+    Zeros,
+    /// Bytes of the ROM; `bias` and an address make the offset in the file. They do not change.
+    Rom {
+        file: RomFile,
+        bias: u64,
+    },
+    /// Bytes of a file that is mapped shared.
+    File {
+        file: Rc<FileMap>,
+        bias: u64,
+    },
+}
+
+/// One who has pages.
+pub struct Owner {
+    pub(super) id: u32,
+    pub(super) source: Source,
+    /// By number of the page.
+    pub(super) copies: RefCell<BTreeMap<u32, Rc<[u8]>>>,
+    /// Addresses whose bytes nobody needs any more: below the stack pointer.
+    dead: Cell<(u64, u64)>,
+    /// Addresses where others should place nothing.
+    pub(super) territory: Cell<(u64, u64)>,
+    /// A process's private pages.
+    is_process: bool,
+    /// A page of it is nowhere any more: there was no memory for its copy.
+    lost: Cell<bool>,
+}
+
+/// What became of a page that goes.
+pub(super) enum Saved {
+    Zeros,
+    Copy(Rc<[u8]>),
+    Lost,
+}
+
+impl Owner {
+    /// That of a new process's private pages.
+    pub fn of_process() -> Rc<Owner> {
+        FRAMES.with_borrow_mut(|frames| frames.add(Source::Zeros, true))
+    }
+
+    /// That of a shared map of no file.
+    pub fn of_shared() -> Rc<Owner> {
+        FRAMES.with_borrow_mut(|frames| frames.add(Source::Zeros, false))
+    }
+
+    /// The owner of a part of the ROM where it is mapped.
+    pub fn of_rom(file: RomFile, bias: u64) -> Rc<Owner> {
+        /// So many are kept before those that nobody maps are forgotten.
+        const KEPT: usize = 4096;
+        let (owner, unused) = FRAMES.with_borrow_mut(|frames| {
+            let key = (file.inode.0, bias);
+            if let Some(owner) = frames.rom.get(&key) {
+                return (owner.clone(), Vec::new());
+            }
+            let mut unused = Vec::new();
+            if frames.rom.len() >= KEPT {
+                unused.extend(frames.rom.extract_if(.., |_, owner| Rc::strong_count(owner) == 1));
+            }
+            let owner = frames.add(Source::Rom { file, bias }, false);
+            frames.rom.insert(key, owner.clone());
+            (owner, unused)
+        });
+        drop(unused);
+        owner
+    }
+
+    /// The owner of a file's shared maps where they are.
+    pub fn of_file(file: &Rc<FileMap>, bias: u64) -> Rc<Owner> {
+        FRAMES.with_borrow_mut(|frames| {
+            let key = (file.identity(), bias);
+            if let Some(owner) = frames.files.get(&key).and_then(Weak::upgrade) {
+                return owner;
+            }
+            frames.files.retain(|_, owner| owner.strong_count() > 0);
+            let owner = frames.add(Source::File { file: file.clone(), bias }, false);
+            frames.files.insert(key, Rc::downgrade(&owner));
+            owner
+        })
+    }
+
+    /// Where other shared maps of a file are: a map of it from `offset` on would see what they write at these addresses.
+    pub fn places_of(file: &FileMap, offset: u64) -> Vec<u64> {
+        FRAMES.with_borrow(|frames| {
+            let its = frames.files.range((file.identity(), 0)..=(file.identity(), u64::MAX));
+            its.filter(|(_, owner)| owner.strong_count() > 0).map(|((_, bias), _)| offset.wrapping_sub(*bias)).collect()
+        })
+    }
+
+    /// Names it: two futexes at one address are one if their owner is.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    pub fn set_dead(&self, range: Range<u64>) {
+        self.dead.set((range.start, range.end));
+    }
+
+    pub fn dead(&self) -> Range<u64> {
+        self.dead.get().0..self.dead.get().1
+    }
+
+    pub fn set_territory(&self, range: Range<u64>) {
+        self.territory.set((range.start, range.end));
+    }
+
+    pub(super) fn is_dead(&self, page: u32) -> bool {
+        let (start, end) = self.dead.get();
+        (start..end).contains(&(u64::from(page) * PAGE))
+    }
+
+    /// Another owner of the same bytes in these ranges: fork(2). This one is at work.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub fn fork(&self, ranges: impl Iterator<Item = (u64, u64)>) -> Result<Rc<Owner>, Errno> {
+        let child = Owner::of_process();
+        child.dead.set(self.dead.get());
+        child.territory.set(self.territory.get());
+        FRAMES.with_borrow_mut(|frames| {
+            for page in ranges.flat_map(|(start, end)| pages(start, end)) {
+                heap::check(Claim::Process)?;
+                let copy = match frames.holder(page) == self.id {
+                    true if self.is_dead(page) => None,
+                    true => {
+                        frames.stats.forked += PAGE;
+                        match self.save(page) {
+                            Saved::Zeros => None,
+                            Saved::Copy(copy) => Some(copy),
+                            Saved::Lost => return Err(Errno::ENOMEM),
+                        }
+                    }
+                    false => self.copies.borrow().get(&page).cloned(),
+                };
+                if let Some(copy) = copy {
+                    child.copies.borrow_mut().insert(page, copy);
+                }
+            }
+            Ok(())
+        })?;
+        Ok(child)
+    }
+
+    /// Makes the copy of a page what is in its frame; none if that is zeros.
+    pub(super) fn save(&self, page: u32) -> Saved {
+        thread_local! {
+            static BYTES: RefCell<[u8; PAGE as usize]> = const { RefCell::new([0; PAGE as usize]) };
+        }
+        BYTES.with_borrow_mut(|bytes| {
+            let mut copies = self.copies.borrow_mut();
+            if user::copy_from_user(u64::from(page) * PAGE, bytes).is_err() {
+                // The frame exists, since it has a holder.
+                return Saved::Lost;
+            }
+            if let Some(copy) = copies.get(&page).filter(|copy| same(copy, bytes)) {
+                return Saved::Copy(copy.clone());
+            }
+            if matches!(self.source, Source::Zeros) && is_zero(bytes) {
+                copies.remove(&page);
+                return Saved::Zeros;
+            }
+            if heap::is_exhausted() {
+                self.lost.set(true);
+                return Saved::Lost;
+            }
+            let copy: Rc<[u8]> = Rc::from(&bytes[..]);
+            copies.insert(page, copy.clone());
+            Saved::Copy(copy)
+        })
+    }
+
+    /// Whether it cannot go on, since a page of it is gone.
+    pub fn is_lost(&self) -> bool {
+        self.lost.get()
+    }
+
+    /// An owner, known by this number from now on.
+    pub(super) fn numbered(id: u32, source: Source, is_process: bool) -> Rc<Owner> {
+        let (copies, dead, territory, lost) = Default::default();
+        Rc::new(Owner { id, source, copies, dead, territory, is_process, lost })
+    }
+
+    /// How many pages of the kernel's memory are free if its process is killed for it.
+    pub(super) fn spoils(&self) -> usize {
+        let may_go = self.is_process && !self.lost.get();
+        let copies = self.copies.borrow();
+        copies.values().filter(|copy| may_go && Rc::strong_count(copy) == 1).count()
+    }
+
+    /// Takes away its copies, for somebody else.
+    pub(super) fn lose(&self) {
+        self.lost.set(true);
+        self.copies.take();
+    }
+
+    /// Fills frames with what the source has.
+    pub(super) fn load(&self, pages: Range<u32>) -> Result<(), Errno> {
+        let (addr, len) = (u64::from(pages.start) * PAGE, u64::from(pages.end - pages.start) * PAGE);
+        let loaded = match &self.source {
+            Source::Zeros => 0,
+            Source::Rom { file, bias } => {
+                let offset = addr.wrapping_add(*bias);
+                let len = file.len.saturating_sub(offset).min(len);
+                rom::rom_to_user(addr, file.offset + offset.min(file.len), len)?;
+                len
+            }
+            Source::File { file, bias } => file.load(addr, len, addr.wrapping_add(*bias))?,
+        };
+        user::clear(addr + loaded, len - loaded)
+    }
+
+    /// Its bytes at an address, wherever they are now; false if they are nowhere in memory.
+    pub fn peek(&self, addr: u64, bytes: &mut [u8]) -> bool {
+        let page = (addr / PAGE) as u32;
+        if FRAMES.with_borrow(|frames| frames.holder(page)) == self.id {
+            return user::copy_from_user(addr, bytes).is_ok();
+        }
+        let copies = self.copies.borrow();
+        let start = (addr % PAGE) as usize;
+        let copy = copies.get(&page).and_then(|copy| copy.get(start..start + bytes.len()));
+        copy.map(|copy| bytes.copy_from_slice(copy)).is_some()
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        let id = self.id;
+        // Copies that were shared with this one alone need not be kept for comparison.
+        let shared: Vec<u32> = self.copies.get_mut().keys().copied().collect();
+        self.copies.get_mut().clear();
+        let _ = FRAMES.try_with(|frames| {
+            let Ok(mut frames) = frames.try_borrow_mut() else { return };
+            frames.owners.remove(&id);
+            if matches!(self.source, Source::Zeros) {
+                frames.forget_copies(&shared);
+            }
+        });
+    }
+}
