@@ -15,6 +15,7 @@ pub const STACK: usize = 3;
 pub const NPROC: usize = 6;
 pub const NOFILE: usize = 7;
 pub const AS: usize = 9;
+pub const SIGPENDING: usize = 11;
 pub const MSGQUEUE: usize = 12;
 
 /// `struct rlimit64`.
@@ -47,7 +48,7 @@ impl Default for Limits {
         limits[4] = limit(0, INFINITY); // core
         limits[NOFILE] = limit(1024, 1 << 20);
         limits[8] = limit(64 << 10, 64 << 10); // locked memory
-        limits[11] = limit(15000, 15000); // pending signals
+        limits[SIGPENDING] = limit(15000, 15000);
         limits[MSGQUEUE] = limit(819_200, 819_200);
         limits[13] = limit(0, 0); // nice
         limits[14] = limit(0, 0); // real-time priority

@@ -73,12 +73,16 @@ impl Kernel {
                 self.task.seen = self.activity;
                 return PC_RESCHEDULE;
             }
+            again = true;
+            // A mask that the call itself has set may have let a signal in that waited.
+            if self.is_interrupted(&self.task) {
+                continue;
+            }
             self.sleep();
             self.run_timers();
             if self.end.is_some() {
                 return PC_RESCHEDULE;
             }
-            again = true;
         };
         // The wait holds files open that the task may close next.
         self.task.wait = Wait::default();

@@ -5,7 +5,11 @@ mod frame;
 
 pub use frame::sigreturn;
 
+use std::collections::VecDeque;
+
+use crate::errno::Errno;
 use crate::kernel::Kernel;
+use crate::limits;
 use crate::process::End;
 use crate::task::{Restart, State};
 use crate::user::Pod;
@@ -200,18 +204,26 @@ impl Info {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Pending {
     pub set: SignalSet,
-    infos: Vec<Info>,
+    infos: VecDeque<Info>,
 }
 
 impl Pending {
-    /// Adds a signal, unless it waits already; real-time signals queue, up to RLIMIT_SIGPENDING.
+    /// Adds a signal, unless it waits already; real-time signals queue.
     pub fn add(&mut self, info: Info) {
-        const LIMIT: usize = 15_000;
-        let queues = info.signal >= SIGRTMIN && self.infos.len() < LIMIT;
-        if queues || !self.set.has(info.signal) {
+        if info.signal >= SIGRTMIN || !self.set.has(info.signal) {
             self.set.add(info.signal);
-            self.infos.push(info);
+            self.infos.push_back(info);
         }
+    }
+
+    /// How many wait: what RLIMIT_SIGPENDING counts.
+    pub fn len(&self) -> usize {
+        self.infos.len()
+    }
+
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.infos.is_empty()
     }
 
     /// Takes the lowest signal of a set.
@@ -219,7 +231,7 @@ impl Pending {
         let waiting = self.set.0 & of.0;
         let signal = (waiting != 0).then(|| waiting.trailing_zeros() as u8 + 1)?;
         let index = self.infos.iter().position(|info| info.signal == signal)?;
-        let info = self.infos.remove(index);
+        let info = self.infos.remove(index)?;
         if !self.infos.iter().any(|info| info.signal == signal) {
             self.set.remove(signal);
         }
@@ -260,6 +272,23 @@ impl AltStack {
 impl Default for AltStack {
     fn default() -> AltStack {
         AltStack { start: 0, size: 0, flags: AltStack::DISABLE }
+    }
+}
+
+/// Whether one more real-time signal may wait for a process: RLIMIT_SIGPENDING, of all signals that wait for its user's processes. Others always may.
+///
+/// # Errors
+/// EAGAIN if not, to who says more with the signal than kill(2) does; with that the signal is only lost: signal(7).
+pub fn may_queue(k: &Kernel, pid: i32, info: &Info) -> Result<bool, Errno> {
+    let Some(process) = k.process(pid).filter(|_| info.signal >= SIGRTMIN) else { return Ok(true) };
+    let user = process.cred.uid.real;
+    let of_user = |pid: i32| k.process(pid).is_some_and(|process| process.cred.uid.real == user);
+    let shared: usize = k.all_processes().filter(|process| of_user(process.pid)).map(|process| process.pending.len()).sum();
+    let own: usize = k.tasks().filter(|task| of_user(task.pid)).map(|task| task.pending.len()).sum();
+    match ((shared + own) as u64) < process.limits.0[limits::SIGPENDING].soft {
+        true => Ok(true),
+        false if info.code == Info::SI_USER => Ok(!process.pending.set.has(info.signal)),
+        false => Err(Errno::EAGAIN),
     }
 }
 

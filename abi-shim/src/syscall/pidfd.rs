@@ -71,7 +71,9 @@ pub fn sys_pidfd_send_signal(k: &mut Kernel, [fd, signal, info, flags, ..]: [u64
     }
     if signal as u32 != 0 {
         let info = told.unwrap_or_else(|| k.info_of_sender(signal as u8, Info::SI_USER));
-        signal::send(k, pid, info);
+        if signal::may_queue(k, pid, &info)? {
+            signal::send(k, pid, info);
+        }
     }
     Ok(0)
 }

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::errno::Errno::{EBADF, EINTR, EINVAL};
+use crate::errno::Errno::{EBADF, EINVAL};
 use crate::errno::{Errno, SysResult};
 use crate::fs::types::poll;
 use crate::fs::{File, Result};
@@ -57,13 +57,10 @@ pub fn unblock_signals(k: &mut Kernel) {
 /// Nothing is ready: whether the call is over nevertheless, or waits, for these files and what of them is asked for.
 ///
 /// # Errors
-/// `ERESTARTSYS` if it waits, `EINTR` if a signal has come.
+/// `ERESTARTSYS` if it waits.
 pub fn wait(k: &mut Kernel, files: Vec<(Rc<File>, u32)>, deadline: Option<Nanos>) -> Result<()> {
     if deadline.is_some_and(|deadline| clock::monotonic() >= deadline) {
         return Ok(());
-    }
-    if k.is_signal_due(&k.task) {
-        return Err(EINTR);
     }
     let events: Vec<Event> = files.iter().flat_map(|(file, asked)| host_events(file, *asked)).collect();
     // A file may become ready by itself: a timer.

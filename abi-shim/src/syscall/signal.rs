@@ -126,9 +126,6 @@ pub fn sys_rt_sigsuspend(k: &mut Kernel, [set, size, ..]: [u64; 6]) -> SysResult
     let set: SignalSet = user::read(set)?;
     let before = std::mem::replace(&mut k.task.blocked, set.blockable());
     k.task.saved_blocked.get_or_insert(before);
-    if k.is_signal_due(&k.task) {
-        return Err(Errno::EINTR);
-    }
     Err(k.block_forever(For::Nothing))
 }
 
@@ -192,6 +189,7 @@ fn send_to_task(k: &mut Kernel, group: Option<i32>, tid: i32, signal: u64) -> Sy
     }
     if signal as u32 != 0 {
         let info = k.info_of_sender(signal_number(signal)?, Info::SI_TKILL);
+        signal::may_queue(k, pid, &info)?;
         signal::send_to(k, tid, info);
     }
     Ok(0)
@@ -217,6 +215,7 @@ pub fn sys_rt_sigqueueinfo(k: &mut Kernel, [pid, signal, info, ..]: [u64; 6]) ->
             return Err(Errno::EPERM);
         }
         if !ended {
+            signal::may_queue(k, pid, &info)?;
             signal::send(k, pid, info);
         }
     }
@@ -234,6 +233,7 @@ pub fn sys_rt_tgsigqueueinfo(k: &mut Kernel, [group, tid, signal, info, ..]: [u6
     }
     if signal as u32 != 0 {
         let info = read_info(k, group, signal, info)?;
+        signal::may_queue(k, group, &info)?;
         signal::send_to(k, tid, info);
     }
     Ok(0)
@@ -264,7 +264,9 @@ pub fn sys_kill(k: &mut Kernel, [pid, signal, ..]: [u64; 6]) -> SysResult {
     if signal as u32 != 0 {
         let info = k.info_of_sender(signal_number(signal)?, Info::SI_USER);
         for pid in allowed {
-            signal::send(k, pid, info);
+            if signal::may_queue(k, pid, &info)? {
+                signal::send(k, pid, info);
+            }
         }
     }
     Ok(0)

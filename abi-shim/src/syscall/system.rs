@@ -128,7 +128,7 @@ fn is_own(k: &mut Kernel, pid: u64) -> Result<(), Errno> {
     }
 }
 
-/// Implements Linux syscall prlimit64(2). RLIMIT_AS, CPU, DATA, FSIZE, MSGQUEUE, NOFILE and NPROC are enforced; the others are noted.
+/// Implements Linux syscall prlimit64(2). RLIMIT_AS, CPU, DATA, FSIZE, MSGQUEUE, NOFILE, NPROC and SIGPENDING are enforced; the others are noted.
 pub fn sys_prlimit64(k: &mut Kernel, [pid, resource, new, old, ..]: [u64; 6]) -> SysResult {
     let resource = usize::try_from(resource).ok().filter(|&resource| resource < limits::COUNT).ok_or(Errno::EINVAL)?;
     let pid = match pid as i32 {

@@ -117,7 +117,35 @@ static void cpu(void) {
     ended(CHILD(signal(SIGXCPU, xcpu); set(RLIMIT_CPU, 1, 2); for (;;) {}));
 }
 
+// A user's, of all its processes: of one that nobody else is.
+static void signals(void) {
+    setuid(54321);
+    set(RLIMIT_SIGPENDING, 4, 4);
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, 0);
+    union sigval value = {0};
+    SAY(kill(getpid(), SIGUSR1));
+    for (int i = 0; i < 4; i++) SAY(sigqueue(getpid(), SIGRTMIN, value));
+    SAY(sigqueue(getpid(), SIGUSR2, value));
+    SAY(sigqueue(getpid(), SIGUSR2, value));
+    SAY(tgkill(getpid(), getpid(), SIGRTMIN));
+    SAY(tgkill(getpid(), getpid(), SIGHUP));
+    SAY(kill(getpid(), SIGRTMIN));
+    SAY(kill(getpid(), SIGRTMIN + 1));
+    SAY(kill(getpid(), SIGRTMIN + 1));
+    ended(CHILD(SAY(sigqueue(getpid(), SIGRTMIN, value))));
+    siginfo_t info;
+    struct timespec now = {0};
+    int taken;
+    printf("taken:");
+    while ((taken = sigtimedwait(&all, &info, &now)) > 0) printf(" %d", taken > 32 ? taken - SIGRTMIN + 100 : taken);
+    printf("\n");
+    SAY(sigqueue(getpid(), SIGRTMIN, value));
+}
+
 int main(void) {
+    ended(CHILD(signals()));
     sizes();
     memory();
     processes();

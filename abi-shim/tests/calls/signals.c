@@ -294,8 +294,28 @@ static void shown(void) {
     fclose(status);
 }
 
+// A mask lets a signal in whose action is to do nothing: the wait goes on.
+static void nothing_to_do(void) {
+    printf("-- nothing to do\n");
+    int before = count;
+    signal(SIGALRM, handler);
+    sigset_t urgent = set(SIGURG, 0), none = set(0, 0);
+    sigprocmask(SIG_BLOCK, &urgent, 0);
+    raise(SIGURG);
+    ualarm(20000, 0);
+    SAY(sigsuspend(&none));
+    printf("%d\n", count - before);
+    raise(SIGURG);
+    ualarm(20000, 0);
+    SAY(ppoll(0, 0, 0, &none));
+    printf("%d\n", count - before);
+    sigprocmask(SIG_UNBLOCK, &urgent, 0);
+    signal(SIGALRM, SIG_DFL);
+}
+
 int main(void) {
     ended(CHILD(shown()));
+    nothing_to_do();
     basics();
     queues();
     interrupting();

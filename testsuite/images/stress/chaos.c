@@ -21,7 +21,7 @@ enum { TO_ANY = 1, TO_WAITER, TO_THREAD };
 enum { STACK = 65536, PLAIN = 3 };
 static const int plain[PLAIN] = {SIGUSR1, SIGUSR2, SIGWINCH};
 
-static atomic_long any, waited, own, plains, broken, disordered, sent_own;
+static atomic_long any, waited, own, plains, broken, disordered, sent_own, total;
 static atomic_int stop;
 static _Thread_local atomic_int depth, is_critical;
 static _Thread_local char *stack;
@@ -165,7 +165,8 @@ static void *suspends(void *unused) {
     pthread_sigmask(SIG_BLOCK, 0, &none);
     for (int signal = 1; signal < SIGRTMIN + TO_WAITER; signal++) sigdelset(&none, signal);
     sigdelset(&none, SIGRTMIN + TO_THREAD);
-    while (!stop || own < sent_own)
+    // The last one comes when all threads stop.
+    while (!stop || own <= sent_own)
         if (sigsuspend(&none) != -1 || errno != EINTR) broken++;
     no_stack();
     return 0;
@@ -239,6 +240,7 @@ static void play(long times, unsigned seed) {
     send(pid, SIGRTMIN + TO_WAITER, -1);
     for (int i = 0; i < 6; i++) pthread_join(threads[i], 0);
     if (any != counts[0] || waited != counts[1] || own != sent_own + 1) broken++;
+    total += any + waited + own;
     close(bytes[0]);
     close(report[0]);
     close(report[1]);
@@ -273,7 +275,7 @@ int main(int argc, char **argv) {
         at_end = size();
         if (round == 0) after_first = at_end;
     }
-    printf("%ld rounds, %ld broken, %ld out of order, plain ones came: %d, memory is %s\n", rounds, (long)broken, (long)disordered, plains > 0,
-           at_end == after_first ? "what it was" : "more");
+    printf("%ld rounds, %ld signals that count, %ld broken, %ld out of order, plain ones came: %d, memory is %s\n", rounds, (long)total,
+           (long)broken, (long)disordered, plains > 0, at_end == after_first ? "what it was" : "more");
     return broken || disordered;
 }
