@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -12,11 +13,15 @@ use anyhow::{Context, Result, bail};
 
 /// Nothing that is typed is answered so late.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
+/// How often it is looked whether all who have the terminal are at rest.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// What a person does next.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Step {
-    /// Presses keys, and waits until what has appeared since ends with a text, which is to be the answer.
+    /// Presses keys once all who have the terminal wait for something, as somebody would who has watched the screen; then waits until what has
+    /// appeared since ends with a text, which is to be the answer. Keys that come earlier may be read by the one before, in the modes before, and a
+    /// shell that gets a signal right before it begins to wait may notice only at the next key.
     Type { keys: String, until: String },
     /// The same, once keys no longer appear: a password.
     Hidden { keys: String, until: String },
@@ -31,9 +36,34 @@ pub enum Session {
     New,
 }
 
+/// What `/proc/PID/task/TID/status` says of a thread.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Thread {
+    number: u64,
+    /// It sleeps, is stopped or has ended.
+    rests: bool,
+    /// How often it has given up the processor.
+    switches: u64,
+}
+
+impl Thread {
+    fn of(status: &str) -> Thread {
+        let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim();
+        let number = |name| field(name).parse().unwrap_or_default();
+        let rests = field("State:").starts_with(['S', 'T', 'Z', 'X', 'I']);
+        Thread {
+            number: number("Pid:"),
+            rests,
+            switches: number("voluntary_ctxt_switches:") + number("nonvoluntary_ctxt_switches:"),
+        }
+    }
+}
+
 /// A command and the other side of its terminal.
 pub struct Screen {
     master: File,
+    /// The terminal's device, as proc(5) has it.
+    terminal: u64,
     child: Child,
     chunks: Receiver<Vec<u8>>,
     /// All that has appeared.
@@ -49,6 +79,7 @@ impl Screen {
     /// There is no terminal, or the command does not start.
     pub fn start(mut command: Command, session: Session, rows: u16, columns: u16) -> Result<Screen> {
         let (master, slave) = open(rows, columns)?;
+        let terminal = slave.try_clone().map(File::from)?.metadata()?.rdev();
         command.stdin(slave.try_clone()?).stdout(slave.try_clone()?).stderr(slave);
         // SAFETY: between fork and exec these are system calls only.
         unsafe {
@@ -73,7 +104,7 @@ impl Screen {
                 }
             }
         });
-        Ok(Screen { master, child, chunks, text: Vec::new(), seen: 0 })
+        Ok(Screen { master, terminal, child, chunks, text: Vec::new(), seen: 0 })
     }
 
     /// Does the steps, then waits for the command's end: what appeared, and the exit status.
@@ -84,6 +115,7 @@ impl Screen {
         for (number, step) in steps.iter().enumerate() {
             let until = match step {
                 Step::Type { keys, until } => {
+                    self.wait_for_rest().with_context(|| format!("step {number}, {step:?}"))?;
                     self.master.write_all(keys.as_bytes())?;
                     until
                 }
@@ -104,6 +136,44 @@ impl Screen {
         }
         let status = self.child.wait()?;
         Ok((std::mem::take(&mut self.text), status))
+    }
+
+    /// Waits until nobody who has the terminal runs, nor has run for a while.
+    fn wait_for_rest(&self) -> Result<()> {
+        let deadline = Instant::now() + TIME_LIMIT;
+        let mut before = Vec::new();
+        loop {
+            let now = self.threads()?;
+            if now == before && now.iter().all(|thread| thread.rests) {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                bail!("those who have the terminal do not come to rest: {now:?}");
+            }
+            before = now;
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    /// All threads whose controlling terminal this is, by number.
+    fn threads(&self) -> Result<Vec<Thread>> {
+        let mut threads = Vec::new();
+        for process in std::fs::read_dir("/proc")? {
+            let process = process?.path();
+            // Processes may end meanwhile.
+            let Ok(stat) = std::fs::read_to_string(process.join("stat")) else { continue };
+            let terminal =
+                stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(4)).and_then(|number| number.parse().ok());
+            if terminal != Some(self.terminal) {
+                continue;
+            }
+            let Ok(tasks) = std::fs::read_dir(process.join("task")) else { continue };
+            for task in tasks.flatten() {
+                threads.extend(std::fs::read_to_string(task.path().join("status")).ok().map(|status| Thread::of(&status)));
+            }
+        }
+        threads.sort();
+        Ok(threads)
     }
 
     /// Waits until the terminal does not echo what is typed.

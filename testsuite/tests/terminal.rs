@@ -1,10 +1,9 @@
-//! `hoist run -it IMAGE bash` on a pseudo-terminal, beside bash itself on one: every byte that appears is the same. Run by hand:
-//! `cargo test --release --test terminal -- --ignored`.
+//! `hoist run -it IMAGE bash` on a pseudo-terminal, beside bash itself on one: every byte that appears is the same.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use hoist_testsuite::compare::{Hoist, Image, Invocation, Lift, native_command};
 use hoist_testsuite::pty::{Screen, Session, Step};
 
@@ -61,8 +60,8 @@ impl Script {
         let (hoist, image, component) = subject()?;
         let steps = Script::default().keys("", PROMPT).0.into_iter().chain(self.0).chain(Script::default().keys("\x04", "").0);
         let steps: Vec<Step> = steps.collect();
-        let native = natively(image, &steps)?;
-        let hoisted = hoisted(hoist, image, component, &steps)?;
+        let native = natively(image, &steps).context("natively")?;
+        let hoisted = hoisted(hoist, image, component, &steps).context("hoisted")?;
         ensure!(hoisted == native, "natively {}, {}\nhoisted  {}, {}", native.0, native.1, hoisted.0, hoisted.1);
         Ok(())
     }
@@ -98,7 +97,6 @@ const UP: &str = "\x1b[A";
 const LEFT: &str = "\x1b[D";
 
 #[test]
-#[ignore = "keys typed while the shell changes the terminal's modes are taken by the old ones: the scripts do not wait for that yet"]
 fn lines_are_edited() -> Result<()> {
     let script = Script::default().text("echo abd").keys(LEFT, "\x08").keys("c", "cd\x08").keys("\r", PROMPT);
     let script = script.keys(UP, "echo abcd").keys("\x7f", "\x08 \x08").text("e").keys("\x01", "\r% ").keys("\x0b", "\x1b[K");
@@ -108,7 +106,6 @@ fn lines_are_edited() -> Result<()> {
 }
 
 #[test]
-#[ignore = "keys typed while the shell changes the terminal's modes are taken by the old ones: the scripts do not wait for that yet"]
 fn programs_read_lines_that_the_terminal_edits() -> Result<()> {
     let script =
         Script::default().start("cat", "\x1b[?2004l\r").text("abx").keys("\x7f", "\x08 \x08").keys("c\r", "c\r\nabc\r\n");
@@ -129,7 +126,6 @@ fn programs_read_lines_that_the_terminal_edits() -> Result<()> {
 }
 
 #[test]
-#[ignore = "keys typed while the shell changes the terminal's modes are taken by the old ones: the scripts do not wait for that yet"]
 fn keys_send_signals() -> Result<()> {
     let script = Script::default().start(SLEEPER, "go\r\n").keys(CONTROL_C, PROMPT).line("echo $?");
     let script = script
@@ -148,7 +144,6 @@ fn keys_send_signals() -> Result<()> {
 }
 
 #[test]
-#[ignore = "keys typed while the shell changes the terminal's modes are taken by the old ones: the scripts do not wait for that yet"]
 fn jobs_stop_and_go_on() -> Result<()> {
     let script = Script::default().start(SLEEPER, "go\r\n").keys(CONTROL_Z, PROMPT).line("echo $?");
     let script = script.start("cat", "\x1b[?2004l\r").keys("a\r", "a\r\na\r\n").keys(CONTROL_Z, PROMPT).line("jobs");
@@ -158,7 +153,6 @@ fn jobs_stop_and_go_on() -> Result<()> {
 }
 
 #[test]
-#[ignore = "keys typed while the shell changes the terminal's modes are taken by the old ones: the scripts do not wait for that yet"]
 fn the_window_changes() -> Result<()> {
     let trap = "bash -c 'trap \"stty size; exit\" WINCH; echo go; while :; do sleep 0.01; done'";
     let script = Script::default().line("stty size; echo $LINES $COLUMNS").start(trap, "go\r\n");
