@@ -138,6 +138,7 @@ pub fn boot(options: Options) -> Result<Kernel, BootError> {
         booted: now,
         slept: 0,
         exact_floats: options.exact_floats,
+        backtraces: options.backtrace,
         foreign_nans: nans::are_foreign(),
         trace: options.trace_syscalls,
     };

@@ -8,12 +8,11 @@ use std::fmt::Write;
 
 use hoist_x86::reg::Reg;
 
+use crate::backtrace;
 use crate::cpu;
 use crate::exit::INIT;
 use crate::kernel::{Kernel, say};
-use crate::mm::{AddressSpace, Backing};
 use crate::signal::{Action, Info, number};
-use crate::symbols;
 
 /// An access to a bad address.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,9 +25,9 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// Whether a handler can find out what happened, and change it.
-    fn is_exact(&self) -> bool {
-        self.pc.is_some() && self.unknown == 0
+    /// What [`crate::task::Task::unknown`] is then.
+    fn unknown(&self) -> u16 {
+        if self.pc.is_none() { u16::MAX } else { self.unknown }
     }
 }
 
@@ -46,10 +45,10 @@ impl Kernel {
         if self.process.pid == INIT && !is_handled {
             say(&message(self, &fault));
         }
-        self.task.inexact = !fault.is_exact();
+        self.task.unknown = fault.unknown();
         let info = Info { signal: number::SIGSEGV, code, errno: 0, words: [address.into(), 0] };
         let next = self.exception(fault.pc.unwrap_or(0), info);
-        self.task.inexact = false;
+        self.task.unknown = 0;
         next
     }
 }
@@ -62,7 +61,7 @@ fn message(k: &Kernel, fault: &Fault) -> String {
         let _ = write!(text, " at address {address:#x}");
     }
     if let Some(pc) = fault.pc {
-        let _ = write!(text, ": pc {pc:#x}{}", place(k, &k.process.mm.borrow(), pc));
+        let _ = write!(text, ": pc {pc:#x}{}", backtrace::place(k, &k.process.mm.borrow(), pc.into(), false));
     }
     for number in 0..16 {
         let separator = if number % 4 == 0 { "\n " } else { "" };
@@ -73,14 +72,4 @@ fn message(k: &Kernel, fault: &Fault) -> String {
         };
     }
     text
-}
-
-/// ` <function+0x12> in /path`, as far as it is known.
-fn place(k: &Kernel, mm: &AddressSpace, pc: u32) -> String {
-    let Some((start, area)) = mm.area_at(pc.into()) else { return String::new() };
-    let Backing::File { file, offset } = &area.backing else { return String::new() };
-    let symbol = symbols::at_offset(file.inode(), offset + (u64::from(pc) - start));
-    let symbol = symbol.map_or_else(String::new, |place| format!(" <{}+{:#x}>", place.function, place.offset));
-    let path = file.location().path(&k.process.fs.borrow().root).bytes;
-    format!("{symbol} in {}", String::from_utf8_lossy(&path))
 }

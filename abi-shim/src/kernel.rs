@@ -73,6 +73,8 @@ pub struct Kernel {
     pub booted: Nanos,
     /// Nanoseconds that the task slept: they are no CPU time.
     pub slept: Nanos,
+    /// HOIST_BACKTRACE.
+    pub backtraces: bool,
     /// HOIST_EXACT: all programs compute floating-point exception flags.
     pub exact_floats: bool,
     /// The host's arithmetic makes other NaNs than SSE's.

@@ -12,7 +12,7 @@
 //! | [`mm`], [`code_map`] | the address space; which lifted code is good where |
 //! | [`terminal`] | what terminals have to do with processes |
 //! | [`ipc`] | what processes share by number |
-//! | [`fault`], [`symbols`] | bad accesses, and what is said of them |
+//! | [`fault`], [`backtrace`], [`symbols`] | bad accesses, and what is said of them and of other ends |
 //! | [`nans`] | whether the host's floating point is x86's |
 //! | [`signal`], [`timer`], [`cred`], [`limits`] | what their names say |
 //! | [`fs`] | files |
@@ -23,6 +23,7 @@
 //! Invariants: only [`wasi`] imports WASI; guest memory is reached through [`user`] alone; everything but [`wasi`] and a few lines of
 //! [`machine`], [`code_map`] and [`entry`] is the same natively, where it is tested.
 
+pub mod backtrace;
 pub mod boot;
 pub mod code_map;
 pub mod cpu;

@@ -28,6 +28,8 @@ pub struct Options {
     /// Each block that is interpreted, by its address.
     pub trace_blocks: bool,
     pub stats: bool,
+    /// Who called whom, when a signal that dumps core elsewhere ends a process.
+    pub backtrace: bool,
     pub exact_floats: bool,
     /// Arguments that replace the image's command; `None` if there are none.
     pub args: Option<Vec<String>>,
@@ -67,6 +69,7 @@ impl Options {
                 }
                 environment::EXACT => options.exact_floats = value == "1",
                 environment::STATS => options.stats = value == "1",
+                environment::BACKTRACE => options.backtrace = value == "1",
                 _ => options.env.push((name, value)),
             }
         }

@@ -1,4 +1,5 @@
-//! Which function of an ELF file an address lies in: for messages.
+//! What an ELF file says of the code in it, for messages: which function an address lies in. Not of the file as it is mapped, but as it is
+//! stored, since section headers are not mapped.
 
 use crate::elf::read;
 use crate::fs::InodeRef;
@@ -36,32 +37,79 @@ fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
 }
 
-/// The function whose code stands at this offset of a file; `None` if there is no such symbol, or no such file.
-pub fn at_offset(file: &InodeRef, offset: u64) -> Option<Place> {
-    let header = read(file, 0, FILE_HEADER)?;
-    let address = address_of(file, &header, offset)?;
-    let sections = read(file, u64_at(&header, 0x28)?, usize::from(u16_at(&header, 0x3c)?) * SECTION_HEADER)?;
-    let section = |number: usize| sections.chunks_exact(SECTION_HEADER).nth(number);
-    [SHT_SYMTAB, SHT_DYNSYM].into_iter().find_map(|wanted| {
-        let table = sections.chunks_exact(SECTION_HEADER).find(|header| u32_at(header, 4) == Some(wanted))?;
-        let strings = section(u32_at(table, 0x28)? as usize)?;
-        function_at(&content(file, table)?, &content(file, strings)?, address)
-    })
+/// A stored ELF file. Addresses are the file's own: the load bias is not added.
+pub struct ElfFile {
+    file: InodeRef,
+    header: Vec<u8>,
+    /// What is loaded.
+    segments: Vec<Segment>,
 }
 
-/// The address in the file's own terms.
-fn address_of(file: &InodeRef, header: &[u8], offset: u64) -> Option<u64> {
-    let segments = read(file, u64_at(header, 0x20)?, usize::from(u16_at(header, 0x38)?) * PROGRAM_HEADER)?;
-    segments.chunks_exact(PROGRAM_HEADER).filter(|segment| u32_at(segment, 0) == Some(PT_LOAD)).find_map(|segment| {
-        let (start, address, len) = (u64_at(segment, 0x08)?, u64_at(segment, 0x10)?, u64_at(segment, 0x20)?);
-        let within = offset.checked_sub(start).filter(|&within| within < len)?;
-        address.checked_add(within)
-    })
+#[derive(Clone, Copy)]
+struct Segment {
+    offset: u64,
+    address: u64,
+    len: u64,
 }
 
-fn content(file: &InodeRef, section: &[u8]) -> Option<Vec<u8>> {
-    let (offset, len) = (u64_at(section, 0x18)?, u64_at(section, 0x20)?);
-    if len > LIMIT { None } else { read(file, offset, len as usize) }
+impl Segment {
+    fn decode(header: &[u8]) -> Option<Segment> {
+        let [offset, address, len] = [u64_at(header, 0x08)?, u64_at(header, 0x10)?, u64_at(header, 0x20)?];
+        Some(Segment { offset, address, len })
+    }
+}
+
+impl ElfFile {
+    /// `None` if it is none.
+    pub fn open(file: &InodeRef) -> Option<ElfFile> {
+        let header = read(file, 0, FILE_HEADER)?;
+        let headers = read(file, u64_at(&header, 0x20)?, usize::from(u16_at(&header, 0x38)?) * PROGRAM_HEADER)?;
+        let loaded = headers.chunks_exact(PROGRAM_HEADER).filter(|header| u32_at(header, 0) == Some(PT_LOAD));
+        let segments = loaded.map(Segment::decode).collect::<Option<_>>()?;
+        Some(ElfFile { file: file.clone(), header, segments })
+    }
+
+    /// The address of what stands at an offset.
+    pub fn address_of(&self, offset: u64) -> Option<u64> {
+        self.segments.iter().find_map(|segment| {
+            let within = offset.checked_sub(segment.offset).filter(|&within| within < segment.len)?;
+            segment.address.checked_add(within)
+        })
+    }
+
+    /// The address and the bytes of the section with what an unwinder needs.
+    pub fn eh_frame(&self) -> Option<(u64, Vec<u8>)> {
+        let sections = self.sections()?;
+        let names = sections.chunks_exact(SECTION_HEADER).nth(u16_at(&self.header, 0x3e)?.into())?;
+        let names = self.content(names)?;
+        let is_it = |section: &&[u8]| {
+            let name = u32_at(section, 0).and_then(|at| names.get(at as usize..));
+            name.is_some_and(|name| name.starts_with(b".eh_frame\0"))
+        };
+        let section = sections.chunks_exact(SECTION_HEADER).find(is_it)?;
+        Some((u64_at(section, 0x10)?, self.content(section)?))
+    }
+
+    /// The function whose code stands at an address.
+    pub fn function_at(&self, address: u64) -> Option<Place> {
+        let sections = self.sections()?;
+        let section = |number: usize| sections.chunks_exact(SECTION_HEADER).nth(number);
+        [SHT_SYMTAB, SHT_DYNSYM].into_iter().find_map(|wanted| {
+            let table = sections.chunks_exact(SECTION_HEADER).find(|header| u32_at(header, 4) == Some(wanted))?;
+            let strings = section(u32_at(table, 0x28)? as usize)?;
+            function_at(&self.content(table)?, &self.content(strings)?, address)
+        })
+    }
+
+    fn sections(&self) -> Option<Vec<u8>> {
+        let len = usize::from(u16_at(&self.header, 0x3c)?) * SECTION_HEADER;
+        read(&self.file, u64_at(&self.header, 0x28)?, len)
+    }
+
+    fn content(&self, section: &[u8]) -> Option<Vec<u8>> {
+        let (offset, len) = (u64_at(section, 0x18)?, u64_at(section, 0x20)?);
+        if len > LIMIT { None } else { read(&self.file, offset, len as usize) }
+    }
 }
 
 fn function_at(symbols: &[u8], strings: &[u8], address: u64) -> Option<Place> {

@@ -81,8 +81,9 @@ pub struct Task {
     pub saved_blocked: Option<SignalSet>,
     pub pending: Pending,
     pub alt_stack: AltStack,
-    /// The handler that is entered now gets registers, or a pc, that are not the interrupted code's: [`crate::fault`].
-    pub inexact: bool,
+    /// General-purpose registers that are not the interrupted code's in what happens now, bit `n` for register `n`: [`crate::fault`]. All, if its
+    /// pc is not known.
+    pub unknown: u16,
     /// Where the task writes its number when it first runs: CLONE_CHILD_SETTID of clone(2).
     pub set_child_tid: u64,
     /// The child that has this process's memory: vfork(2).
@@ -130,7 +131,7 @@ impl Task {
             saved_blocked: None,
             pending: Pending::default(),
             alt_stack: AltStack::default(),
-            inexact: false,
+            unknown: 0,
             set_child_tid: 0,
             borrower: None,
             clear_child_tid: 0,

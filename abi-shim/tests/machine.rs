@@ -202,6 +202,32 @@ fn what_cannot_start_is_said_and_coded_as_docker_does() {
 }
 
 #[test]
+fn who_called_whom_is_said_where_core_would_be_dumped() {
+    for flags in [&["-static", "-O2"][..], &["-static-pie", "-O2", "-fno-omit-frame-pointer"]] {
+        let bytes = std::fs::read(program("backtrace.c", flags)).expect("the program is readable");
+        let fs = image(&[("/program", bytes)]);
+        for how in ["plain", "handler"] {
+            let Outcome { code, stdout, stderr } = run(&fs, &["/program", how], &[("HOIST_BACKTRACE", "1")], "");
+            assert_eq!(code, 134, "{stderr}");
+            let mut lines = stderr.lines();
+            assert_eq!(lines.next(), Some("hoist: process 1 ends by SIGABRT"));
+            let frames: Vec<&str> = lines.collect();
+            let pcs: Vec<&str> = frames.iter().filter_map(|frame| frame.split_whitespace().nth(1)).collect();
+            let expected: Vec<&str> = stdout.lines().collect();
+            assert!(expected.len() > 6 && pcs.ends_with(&expected), "{flags:?} {how}: {stderr}\n{stdout}");
+            let own = &frames[..frames.len() - expected.len()];
+            assert!(own.iter().any(|frame| frame.contains(" <abort+0x")), "{stderr}");
+            assert!(
+                own.last().is_some_and(|frame| frame.contains(" <give_up+0x") && frame.ends_with("> in /program")),
+                "{stderr}"
+            );
+        }
+        let Outcome { stderr, .. } = run(&fs, &["/program"], &[], "");
+        assert_eq!(stderr, "");
+    }
+}
+
+#[test]
 fn traces_and_statistics_are_written() {
     let bytes = std::fs::read(program("bare.c", BARE)).expect("the program is readable");
     let outcome = run(&image(&[("/p", bytes)]), &["/p"], &[("HOIST_TRACE", "syscalls"), ("HOIST_STATS", "1")], "");

@@ -70,6 +70,10 @@ pub struct Run {
     #[arg(long)]
     stats: bool,
 
+    /// Say who called whom when a process ends by SIGSEGV, SIGABRT and their like
+    #[arg(long)]
+    backtrace: bool,
+
     /// Print to standard error what happens
     #[arg(long, value_enum, value_delimiter = ',', value_name = "WHAT")]
     trace: Vec<Trace>,
@@ -162,6 +166,7 @@ impl Run {
         let traces: Vec<&str> = self.trace.iter().map(|trace| trace.name()).collect();
         set(environment::TRACE, Some(traces.join(",")).as_deref().filter(|traces| !traces.is_empty()));
         set(environment::STATS, self.stats.then_some("1"));
+        set(environment::BACKTRACE, self.backtrace.then_some("1"));
         env.extend(self.machine.variables()?);
         let name = Path::new(self.image()).file_name().map_or(self.image().into(), |name| name.to_string_lossy());
         Ok(Invocation {

@@ -100,7 +100,7 @@ pub(super) fn push(
             old_mask: 0,
             cr2: 0,
             fpstate,
-            reserved: [0, 0, 0, 0, 0, 0, 0, u64::from(info.signal == super::number::SIGSEGV && k.task.inexact)],
+            reserved: [0, 0, 0, 0, 0, 0, 0, u64::from(info.signal == super::number::SIGSEGV && k.task.unknown != 0)],
             mask,
         };
         if let Some(number) = restart {

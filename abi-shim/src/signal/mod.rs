@@ -7,6 +7,7 @@ pub use frame::sigreturn;
 
 use std::collections::VecDeque;
 
+use crate::backtrace;
 use crate::errno::Errno;
 use crate::kernel::Kernel;
 use crate::limits;
@@ -40,6 +41,7 @@ pub mod number {
     pub const SIGVTALRM: u8 = 26;
     pub const SIGPROF: u8 = 27;
     pub const SIGWINCH: u8 = 28;
+    pub const SIGSYS: u8 = 31;
     /// The first that queues.
     pub const SIGRTMIN: u8 = 32;
     /// The highest.
@@ -375,6 +377,7 @@ pub fn deliver(k: &mut Kernel, mut pc: u32, mut interrupted: Interrupted) -> u32
         match action.handler {
             Action::IGNORE => {}
             Action::DEFAULT if is_fatal(info.signal) => {
+                backtrace::say(k, info.signal, pc);
                 k.exit(End::Signal(info.signal));
                 return pc;
             }
@@ -417,6 +420,7 @@ fn enter_handler(k: &mut Kernel, pc: u32, info: Info, action: Action, interrupte
         }
         Err(_) => {
             // No room for the frame: as in Linux, SIGSEGV without a handler.
+            backtrace::say(k, SIGSEGV, pc);
             k.exit(End::Signal(SIGSEGV));
             pc
         }

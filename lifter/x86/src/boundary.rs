@@ -202,4 +202,6 @@ pub mod environment {
     pub const EXACT: &str = "HOIST_EXACT";
     /// `1`: prints at the end, to standard error, what was interpreted, and where.
     pub const STATS: &str = "HOIST_STATS";
+    /// `1`: when a process ends by a signal that makes a core dump elsewhere, says on standard error who called whom.
+    pub const BACKTRACE: &str = "HOIST_BACKTRACE";
 }
