@@ -56,6 +56,8 @@ const ORDER: [usize; 16] = [8, 9, 10, 11, 12, 13, 14, 15, 7, 6, 5, 3, 2, 0, 1, 4
 const RED_ZONE: u64 = 128;
 /// UC_FP_XSTATE, UC_SIGCONTEXT_SS, UC_STRICT_RESTORE_SS.
 const CONTEXT_FLAGS: u64 = 7;
+/// Bits of RFLAGS that sigreturn sets: all that a program can set but ID and NT (FIX_EFLAGS, arch/x86/kernel/signal_64.c).
+const RESTORED_FLAGS: u64 = 0x5_0dd5;
 const USER_CS: u16 = 0x33;
 const USER_SS: u16 = 0x2b;
 /// Bytes of the syscall instruction.
@@ -149,7 +151,7 @@ pub fn sigreturn(k: &mut Kernel) -> Result<(u32, u64), Errno> {
         for (register, value) in ORDER.into_iter().zip(context.registers) {
             cpu.int[register] = value;
         }
-        cpu.set_rflags(context.rflags);
+        cpu.set_rflags(context.rflags & RESTORED_FLAGS | cpu.rflags() & !RESTORED_FLAGS);
         Ok::<_, Errno>(())
     })?;
     k.task.blocked = context.mask.blockable();

@@ -85,6 +85,9 @@ macro_rules! helpers {
             MmxEmpty = vector::mmx_empty() -> (), effect;
             MxcsrRead = vector::mxcsr_read() -> (I32), effect;
             MxcsrWrite = vector::mxcsr_write(I32) -> (I32), effect;
+            // RFLAGS' bits that live in CpuState only; their new values, and which of them are written.
+            IdleFlags = cpuid::idle_flags() -> (I32), effect;
+            SetIdleFlags = cpuid::set_idle_flags(I32, I32) -> (), effect;
             // What the register EXACT must be.
             WantsExact = vector::wants_exact() -> (I32), effect;
             // MASKMOVDQU (address, bytes, mask), MPSADBW, PHMINPOSUW.

@@ -24,6 +24,8 @@ pub struct CpuState {
     pub observes_flags: bool,
     /// The host's arithmetic makes NaNs with other bits than SSE does.
     pub foreign_nans: bool,
+    /// Bits of RFLAGS that the guest may set and that change nothing: [`CpuState::IDLE_FLAGS`].
+    pub idle_flags: u32,
     pub x87: X87,
     /// What RDTSC read last: a count that only grows, the same in every run.
     pub tsc: u64,
@@ -61,6 +63,7 @@ impl Default for CpuState {
             raised: 0,
             observes_flags: false,
             foreign_nans: false,
+            idle_flags: 0,
             x87: X87 { significand: [0; 8], sign_exponent: [0; 8], control: 0x37f, status: 0, in_use: 0, top: 0 },
             tsc: 0,
         }
@@ -70,6 +73,10 @@ impl Default for CpuState {
 impl CpuState {
     /// MXCSR at a process's start: to nearest, denormals are numbers, all exceptions masked, no flag set.
     pub const INITIAL_MXCSR: u32 = 0x1f80;
+
+    /// NT, AC and ID (SDM vol. 1, §3.4.3): by whether AC and ID can be set programs know a 486 from a 386, and whether there is CPUID. Operands are
+    /// not checked for alignment while AC is set.
+    pub const IDLE_FLAGS: u32 = 1 << 14 | 1 << 18 | 1 << 21;
 
     /// What [`Reg::EXACT`] must be: how floating point must be translated to do what MXCSR and the x87's masks say. Exception flags (bits 5…0)
     /// matter only to programs that read them.
@@ -110,12 +117,14 @@ impl CpuState {
     /// RFLAGS as PUSHF stores them: bit 1 always set, IF set.
     pub fn rflags(&self) -> u64 {
         let [cf, pf, af, zf, sf, of, df, ..] = self.flags.map(u64::from);
-        cf | 1 << 1 | pf << 2 | af << 4 | zf << 6 | sf << 7 | 1 << 9 | df << 10 | of << 11
+        let idle = u64::from(self.idle_flags);
+        cf | 1 << 1 | pf << 2 | af << 4 | zf << 6 | sf << 7 | 1 << 9 | df << 10 | of << 11 | idle
     }
 
     pub fn set_rflags(&mut self, rflags: u64) {
         for (flag, bit) in self.flags.iter_mut().zip([0, 2, 4, 6, 7, 11, 10]) {
             *flag = (rflags >> bit & 1) as u32;
         }
+        self.idle_flags = rflags as u32 & CpuState::IDLE_FLAGS;
     }
 }

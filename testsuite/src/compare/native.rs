@@ -22,8 +22,8 @@ const WORKDIR: &str = "/work";
 const STACK: libc::rlimit = libc::rlimit { rlim_cur: 8 << 20, rlim_max: libc::RLIM_INFINITY };
 const NO_CORE: libc::rlimit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
 /// mknod(2): name, major and minor number as in Linux's Documentation/admin-guide/devices.txt.
-const DEVICES: [(&str, u32, u32); 6] =
-    [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
+const DEVICES: [(&str, u32, u32); 7] =
+    [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0), ("ptmx", 5, 2)];
 const DEVICE_LINKS: [(&str, &str); 4] =
     [("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"), ("stderr", "/proc/self/fd/2")];
 
@@ -87,6 +87,8 @@ struct Root {
     scratch: Mount,
     directories: Vec<CString>,
     mounts: Vec<Mount>,
+    /// Pseudo-terminals: mounted in the new root's `/dev`.
+    terminals: Mount,
     root: CString,
     devices: Vec<(CString, libc::dev_t)>,
     links: Vec<(CString, CString)>,
@@ -119,6 +121,7 @@ impl Root {
             scratch: Mount::new("scratch", &path(""), "tmpfs", "mode=0755")?,
             directories: directories.into_iter().collect::<Result<_, _>>()?,
             mounts,
+            terminals: Mount::new("devpts", "/dev/pts", "devpts", "newinstance,gid=5,mode=620,ptmxmode=666")?,
             root: CString::new(root)?,
             devices: DEVICES.iter().map(device).collect::<Result<_>>()?,
             links: DEVICE_LINKS.iter().map(link).collect::<Result<_>>()?,
@@ -126,7 +129,7 @@ impl Root {
         })
     }
 
-    /// Gives the calling process namespaces of its own (no network, nothing shared) and this root. Nothing else comes from whoever tests:
+    /// Gives the calling process namespaces of its own (no network but its loopback, nothing shared) and this root. Nothing else comes from whoever tests:
     /// shells, for one, ignore SIGINT in what runs in the background.
     fn enter(&self) -> io::Result<()> {
         let namespaces = libc::CLONE_NEWNS | libc::CLONE_NEWNET | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC;
@@ -143,6 +146,7 @@ impl Root {
             check(libc::unshare(namespaces))?;
             check(libc::mount(none, c"/".as_ptr(), none, libc::MS_REC | libc::MS_PRIVATE, none.cast()))?;
             check(libc::sethostname(HOSTNAME.as_ptr().cast(), HOSTNAME.len()))?;
+            bring_loopback_up()?;
             self.scratch.make()?;
             for directory in &self.directories {
                 check(libc::mkdir(directory.as_ptr(), 0o755))?;
@@ -154,6 +158,8 @@ impl Root {
                 check(libc::mknod(path.as_ptr(), libc::S_IFCHR | 0o666, *number))?;
             }
             check(libc::mkdir(c"/dev/shm".as_ptr(), 0o1777))?;
+            check(libc::mkdir(c"/dev/pts".as_ptr(), 0o755))?;
+            self.terminals.make()?;
             for (path, to) in &self.links {
                 check(libc::symlink(to.as_ptr(), path.as_ptr()))?;
             }
@@ -163,6 +169,21 @@ impl Root {
             check(libc::setrlimit(libc::RLIMIT_CORE, &NO_CORE))?;
             check(libc::chdir(self.workdir.as_ptr()))
         }
+    }
+}
+
+/// Brings the interface `lo` of a new network namespace up, which gives it its addresses (netdevice(7)).
+fn bring_loopback_up() -> io::Result<()> {
+    // SAFETY: system calls; an `ifreq` of zeros is one, and the name that is written to it is shorter than its field.
+    unsafe {
+        let socket = libc::socket(libc::AF_INET, libc::SOCK_DGRAM, 0);
+        check(socket)?;
+        let mut request: libc::ifreq = std::mem::zeroed();
+        request.ifr_name[..2].copy_from_slice(&[b'l' as libc::c_char, b'o' as libc::c_char]);
+        request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
+        let result = check(libc::ioctl(socket, libc::SIOCSIFFLAGS, &request));
+        check(libc::close(socket))?;
+        result
     }
 }
 

@@ -301,7 +301,7 @@ impl Shape {
                 _ => {}
             },
             // Status flags and the direction; bit 1 is always set, and the guest's interrupts are on.
-            M::Popf | M::Popfq => write(stack, &(rng.next() & 0xcd5 | 0x202).to_le_bytes()),
+            M::Popf | M::Popfq => write(stack, &(rng.next() & (0xcd5 | u64::from(CpuState::IDLE_FLAGS)) | 0x202).to_le_bytes()),
             _ => {}
         }
     }

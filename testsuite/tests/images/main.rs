@@ -16,6 +16,9 @@ use libtest_mimic::{Arguments, Failed, Trial};
 /// Columns of a test's name.
 const NAME_LENGTH: usize = 80;
 
+/// Images that are interpreted, because their translation would take longer than all of their rows.
+const INTERPRETED_IMAGES: [&str; 2] = ["debian", "java"];
+
 /// An image of `testsuite/images`, built and converted when its first row runs.
 struct Subject {
     name: String,
@@ -74,8 +77,7 @@ fn variants(image: &str) -> Vec<Variant> {
         Ok(_) => vec![LIFTED],
         Err(_) if image == "programs" => vec![LIFTED, INTERPRETED],
         Err(_) if image == "numerics" => vec![LIFTED, WIDE],
-        // A whole distribution: its translation takes minutes.
-        Err(_) if image == "debian" => vec![INTERPRETED],
+        Err(_) if INTERPRETED_IMAGES.contains(&image) => vec![INTERPRETED],
         Err(_) => vec![LIFTED],
     }
 }

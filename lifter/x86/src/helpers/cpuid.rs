@@ -93,6 +93,16 @@ pub fn cpuid_edx(number: u32, subleaf: u32) -> u32 {
     leaf(number, subleaf)[3]
 }
 
+/// [`CpuState::idle_flags`], for PUSHF.
+pub fn idle_flags(cpu: &mut CpuState, _memory: &mut impl Memory) -> u32 {
+    cpu.idle_flags
+}
+
+/// POPF of the bits of RFLAGS in `which`, as far as they are [`CpuState::IDLE_FLAGS`].
+pub fn set_idle_flags(cpu: &mut CpuState, _memory: &mut impl Memory, rflags: u32, which: u32) {
+    cpu.idle_flags = (rflags & which | cpu.idle_flags & !which) & CpuState::IDLE_FLAGS;
+}
+
 /// RDTSC: grows by a fixed step with each reading, so that runs are the same everywhere.
 pub fn rdtsc(cpu: &mut CpuState, _memory: &mut impl Memory) -> u64 {
     const STEP: u64 = 1000;

@@ -251,9 +251,12 @@ fn flags_cross_blocks() {
 
 #[test]
 fn flags_as_a_whole() {
-    // popfq takes status flags and DF, nothing else; pushfq shows bit 1 and IF
+    // popfq takes status flags, DF, NT, AC and ID, nothing else; pushfq shows bit 1 and IF
     let m = execute(&[0x50, 0x9d, 0x9c, 0x5b], &[(Reg::RAX, u64::MAX)]);
-    assert_eq!(m.get(Reg::RBX), 0xed7 & !0x100);
+    assert_eq!(m.get(Reg::RBX), 0x24_4ed7 & !0x100);
+    // popfw leaves AC and ID
+    let m = execute(&[0x50, 0x9d, 0x66, 0x6a, 0, 0x66, 0x9d, 0x9c, 0x5b], &[(Reg::RAX, u64::MAX)]);
+    assert_eq!(m.get(Reg::RBX), 0x24_0202);
     // sahf, lahf: all but OF
     let m = execute(&[0x9e, 0xb4, 0, 0x9f], &[(Reg::RAX, 0xffff)]);
     assert_eq!(m.get(Reg::RAX), 0xd7ff);

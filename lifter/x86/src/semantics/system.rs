@@ -108,16 +108,21 @@ fn stack_width(instr: &Instruction) -> Width {
 fn pushf(b: &mut Builder<'_>, instr: &Instruction) {
     let width = stack_width(instr);
     let rflags = b.rflags();
+    let idle = b.helper(Helper::IdleFlags, &[]);
+    let idle = b.zero_extend_64(idle);
+    let rflags = b.bin(BinOp::I64Or, rflags, idle);
     let value = b.resize(Width::B64, width, false, rflags);
     b.push(width, value);
 }
 
-/// POPF; of the flags a process may change, those that the guest has: status flags and DF.
+/// POPF; of the flags that a process may change all but TF, with 16 bits those that are among them.
 fn popf(b: &mut Builder<'_>, instr: &Instruction) {
     let width = stack_width(instr);
     let value = b.pop(width);
     let value = b.resize(width, Width::B32, false, value);
     b.set_rflags(value, |_| true);
+    let written = b.i32(if width == Width::B16 { 0xffff } else { -1 });
+    b.helper(Helper::SetIdleFlags, &[value, written]);
 }
 
 fn cpuid(b: &mut Builder<'_>, _: &Instruction) {
