@@ -21,6 +21,8 @@ const BACKLOG_MAX: usize = 4096;
 
 /// Options that say how long calls wait: socket(7).
 const SOL_SOCKET: u64 = 1;
+pub const SO_SNDBUF: u64 = 7;
+pub const SO_RCVBUF: u64 = 8;
 pub const SO_RCVTIMEO: u64 = 20;
 pub const SO_SNDTIMEO: u64 = 21;
 
@@ -89,16 +91,14 @@ struct Channel {
     /// It was closed with bytes that nobody had read.
     reset: Cell<bool>,
     moves: Cell<u64>,
+    /// The reader's SO_RCVBUF, if it was set: bytes of data.
+    window: Cell<Option<usize>>,
 }
 
 impl Channel {
     fn moved(&self, bytes: usize) {
         self.bytes.set(bytes);
         self.moves.set(self.moves.get() + 1);
-    }
-
-    fn has_room(&self) -> bool {
-        self.bytes.get() < BUFFER
     }
 }
 
@@ -186,6 +186,35 @@ impl Socket {
     /// Whether each message finds its own way: datagrams but those of unix(7).
     pub fn goes_by_address(&self) -> bool {
         self.domain != Domain::Unix && self.ty == Type::Datagram
+    }
+
+    /// Keeps SO_SNDBUF or SO_RCVBUF as it was asked for. Linux doubles it for what it keeps itself: socket(7).
+    pub fn set_buffer(&self, option: u64, bytes: i32) {
+        let least = if option == SO_SNDBUF { 4608 } else { 2304 };
+        let kept = (bytes.clamp(0, BUFFER as i32) * 2).max(least);
+        self.options.borrow_mut().insert((SOL_SOCKET, option), kept.to_le_bytes().to_vec());
+        self.open_window();
+    }
+
+    /// SO_SNDBUF or SO_RCVBUF, if it was set: bytes of data.
+    fn buffer(&self, option: u64) -> Option<usize> {
+        let options = self.options.borrow();
+        user::from_bytes::<u32>(options.get(&(SOL_SOCKET, option))?).map(|kept| kept as usize / 2)
+    }
+
+    /// Tells the peer how much may come.
+    fn open_window(&self) {
+        self.incoming.window.set(self.buffer(SO_RCVBUF));
+    }
+
+    /// How much more the peer and the way to it take. TCP's buffers are as large as was asked for.
+    fn room(&self, channel: &Channel) -> usize {
+        const HALF: usize = BUFFER / 2;
+        let both = match (self.domain.is_internet(), self.ty) {
+            (true, Type::Stream) => self.buffer(SO_SNDBUF).unwrap_or(HALF) + channel.window.get().unwrap_or(HALF),
+            _ => BUFFER,
+        };
+        both.saturating_sub(channel.bytes.get())
     }
 
     /// How long a call may wait for these events of poll(2): SO_RCVTIMEO, SO_SNDTIMEO; `None`: for ever.
@@ -281,6 +310,7 @@ impl Socket {
         let served = Socket::new(to.domain, self.ty, to.owner.get());
         served.set_name(name);
         *served.options.borrow_mut() = to.options.borrow().clone();
+        served.open_window();
         served.attach(self);
         self.attach(&served);
         queue.push_back(served);
@@ -312,7 +342,7 @@ impl Socket {
     /// Puts a datagram into its buffer; false if there is no room.
     pub fn deliver(&self, bytes: Vec<u8>, with: Ancillary) -> bool {
         let channel = &self.incoming;
-        if !channel.has_room() || channel.no_reader.get() {
+        if self.room(channel) == 0 || channel.no_reader.get() {
             return false;
         }
         channel.moved(channel.bytes.get() + bytes.len());
@@ -430,7 +460,7 @@ impl Socket {
     }
 
     fn put(&self, channel: &Channel, feed: &mut dyn Feed, with: Ancillary) -> Result<usize> {
-        let free = BUFFER.saturating_sub(channel.bytes.get());
+        let free = self.room(channel);
         let len = feed.left();
         let part = match self.ty {
             Type::Stream => len.min(free),
@@ -509,7 +539,7 @@ impl FileObject for Socket {
                 if incoming.no_writer.get() && closed.get() {
                     events |= poll::HUP;
                 }
-                if outgoing.has_room() || outgoing.no_reader.get() {
+                if self.room(outgoing) > 0 || outgoing.no_reader.get() {
                     events |= poll::OUT | poll::WRNORM;
                 }
             }

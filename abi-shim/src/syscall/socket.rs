@@ -11,7 +11,7 @@ use crate::errno::Errno::{
 use crate::errno::{Errno, SysResult};
 use crate::fs::anon::magic;
 use crate::fs::inet::Endpoint;
-use crate::fs::socket::{BUFFER, Domain, Peer, SO_RCVTIMEO, SO_SNDTIMEO, Socket, Type};
+use crate::fs::socket::{BUFFER, Domain, Peer, SO_RCVBUF, SO_RCVTIMEO, SO_SNDBUF, SO_SNDTIMEO, Socket, Type};
 use crate::fs::types::{MAY_WRITE, NewInode, OpenFlags, poll};
 use crate::fs::{File, Result};
 use crate::kernel::Kernel;
@@ -325,14 +325,12 @@ pub fn sys_shutdown(k: &mut Kernel, [fd, how, ..]: [u64; 6]) -> SysResult {
 // ---- Options
 
 const SOL_SOCKET: u64 = 1;
-const SO_SNDBUF: u64 = 7;
-const SO_RCVBUF: u64 = 8;
 const SO_LINGER: u64 = 13;
 const SO_PASSCRED: u64 = 16;
 /// What nobody reads but who set it, and how long it is: SO_LINGER, SO_RCVTIMEO, SO_SNDTIMEO.
 const STRUCTURES: [(u64, usize); 3] = [(SO_LINGER, 8), (SO_RCVTIMEO, 16), (SO_SNDTIMEO, 16)];
 
-/// Implements Linux syscall setsockopt(2): SO_PASSCRED, SO_REUSEADDR, SO_REUSEPORT, SO_RCVTIMEO, IPV6_V6ONLY; other options of programs in
+/// Implements Linux syscall setsockopt(2): SO_PASSCRED, SO_REUSEADDR, SO_REUSEPORT, SO_RCVTIMEO, SO_SNDBUF, SO_RCVBUF, IPV6_V6ONLY; other options of programs in
 /// use are kept and change nothing. No filters, no multicast.
 pub fn sys_setsockopt(k: &mut Kernel, [fd, level, name, value, len, _]: [u64; 6]) -> SysResult {
     let (_, socket) = socket(k, fd)?;
@@ -358,9 +356,8 @@ pub fn sys_setsockopt(k: &mut Kernel, [fd, level, name, value, len, _]: [u64; 6]
         return Ok(0);
     }
     if is_buffer {
-        // Linux doubles it for what it keeps itself: socket(7).
-        let least = if name == SO_SNDBUF { 4608 } else { 2304 };
-        bytes = (number.clamp(0, BUFFER as i32) * 2).max(least).to_le_bytes().to_vec();
+        socket.set_buffer(name, number);
+        return Ok(0);
     }
     socket.options.borrow_mut().insert((level, name), bytes);
     Ok(0)

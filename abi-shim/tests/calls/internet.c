@@ -229,6 +229,22 @@ static void streams(void) {
     served = accept(server, 0, 0);
     ended(child);
     close(served);
+    // Buffers of the size that was asked for.
+    static char much[1 << 18];
+    int size = 4096;
+    SAY(setsockopt(server, SOL_SOCKET, SO_RCVBUF, &size, sizeof size));
+    other = socket(AF_INET, SOCK_STREAM, 0);
+    connect(other, (void *)&there, sizeof there);
+    served = accept(server, 0, 0);
+    SAY(option(served, SOL_SOCKET, SO_RCVBUF));
+    SAY(setsockopt(other, SOL_SOCKET, SO_SNDBUF, &size, sizeof size));
+    SAY(option(other, SOL_SOCKET, SO_SNDBUF));
+    SAY(send(other, much, sizeof much, MSG_DONTWAIT) < 65536);
+    while (send(other, much, sizeof much, MSG_DONTWAIT) > 0) {}
+    events(other);
+    SAY(read(served, much, sizeof much) < 65536);
+    close(other);
+    close(served);
     close(server);
 }
 
