@@ -21,6 +21,7 @@ use crate::nans;
 use crate::options::Options;
 use crate::process::Process;
 use crate::task::Task;
+use crate::user::access;
 use crate::wasi;
 
 /// Docker's exit code for what went wrong before the program: its own trouble, not executable, not found.
@@ -109,6 +110,7 @@ pub fn boot(options: Options) -> Result<Kernel, BootError> {
     let now = wasi::clock::monotonic();
     frames::reset();
     let mut process = Process::first(files, fs, AddressSpace::new(first_free), Credentials::of(&user));
+    access::set_space(Some(&process.mm));
     process.tty = vfs.devices().console.clone();
     process.limits.0[crate::limits::NOFILE].soft = process.files.borrow().limit.into();
     let mut k = Kernel {

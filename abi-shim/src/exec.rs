@@ -232,7 +232,7 @@ fn load(mm: &mut AddressSpace, location: &Location, elf: &Elf) -> Result<Loaded,
             bss = page_up(file_end);
             if segment.mem_size > segment.file_size && segment.prot.has(Prot::WRITE) {
                 // To the page's end, as Linux does: the dynamic linker's first allocations come from there.
-                user::clear(file_end, bss - file_end)?;
+                user::unchecked::clear(file_end, bss - file_end)?;
             }
         }
         if page_up(end) > bss {

@@ -13,7 +13,7 @@ use crate::process::Process;
 use crate::signal::{Action, AltStack};
 use crate::syscall::pidfd;
 use crate::task::{For, Task};
-use crate::user;
+use crate::user::{self, access};
 
 /// Flags of clone(2) and clone3(2).
 pub mod flag {
@@ -197,6 +197,7 @@ impl Kernel {
             mm.anew()
         };
         self.process.mm = Rc::new(RefCell::new(new));
+        access::set_space(Some(&self.process.mm));
         self.process.is_borrower = false;
     }
 

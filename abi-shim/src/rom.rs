@@ -32,7 +32,7 @@ impl Source for RomSource {
 /// # Errors
 /// EFAULT for the guest's address, EIO if the ROM has no such bytes.
 pub fn rom_to_user(addr: u64, offset: u64, len: u64) -> Result<(), Errno> {
-    let at = user::check(addr, len)?;
+    let at = user::check(addr, len, user::Access::Write)?;
     if offset.checked_add(len).is_none_or(|end| end > RomSource.len()) {
         return Err(Errno::EIO);
     }

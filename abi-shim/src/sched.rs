@@ -19,7 +19,7 @@ use crate::process::{End, Process};
 use crate::signal::{self, Info, Interrupted, number};
 use crate::syscall::{self, strace};
 use crate::task::{For, Restart, State, Task, Wait};
-use crate::user;
+use crate::user::{self, access};
 use crate::wasi::{self, Event, Nanos};
 use hoist_x86::boundary::PC_RESCHEDULE;
 use hoist_x86::state::CpuState;
@@ -421,7 +421,10 @@ impl Kernel {
         if !Rc::ptr_eq(&self.process.mm, &next.mm) {
             let live = self.live_stack(&self.process.mm);
             self.process.mm.borrow().rest(live);
+            // Between two processes the kernel works for itself.
+            access::set_space(None);
             next.mm.borrow_mut().enter();
+            access::set_space(Some(&next.mm));
             frames::count_switch();
         }
         self.show(&next);

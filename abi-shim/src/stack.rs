@@ -194,9 +194,9 @@ mod tests {
         assert_eq!(text(auxv(at::PLATFORM)), b"x86_64");
         assert_eq!(words[6 + 38], at::NULL);
         let (addr, len) = laid.arguments;
-        assert_eq!(user::UserSlice::new(addr, len).unwrap().to_vec(), b"prog\0arg\0");
+        assert_eq!(user::UserSlice::new(addr, len, user::Access::Read).unwrap().to_vec(), b"prog\0arg\0");
         let (addr, len) = laid.environment;
-        assert_eq!(user::UserSlice::new(addr, len).unwrap().to_vec(), b"A=1\0");
+        assert_eq!(user::UserSlice::new(addr, len, user::Access::Read).unwrap().to_vec(), b"A=1\0");
         assert_eq!(start.check_size(), Ok(()));
         let huge = Start { argv: vec![vec![b'x'; 3 << 20]], ..Start::default() };
         assert_eq!(huge.check_size(), Err(Errno::E2BIG));

@@ -1,8 +1,12 @@
 //! Guest memory: the only way to it. Every function checks its addresses, so that a wrong one is the guest's EFAULT and never a
 //! trap.
 //!
-//! Addresses and lengths come as the guest's 64-bit registers; an address is good if all its bytes lie between
-//! [`MMAP_MIN_ADDR`] and the end of the user memory. What is mapped within is known to [`crate::mm`] only and not asked here.
+//! Addresses and lengths come as the guest's 64-bit registers. What the kernel does for a program has to be mapped and allowed there ([`access`]); what it
+//! does for itself ([`unchecked`]) has to exist: to lie between [`MMAP_MIN_ADDR`] and the end of the user memory.
+
+pub mod access;
+
+pub use access::{Access, check};
 
 use hoist_x86::boundary::{MMAP_MIN_ADDR, NULL_PAGE};
 
@@ -24,7 +28,7 @@ pub fn end() -> u64 {
 ///
 /// # Errors
 /// EFAULT.
-pub fn check(addr: u64, len: u64) -> Result<u32, Errno> {
+pub fn exists(addr: u64, len: u64) -> Result<u32, Errno> {
     match addr.checked_add(len) {
         Some(after) if addr >= u64::from(MMAP_MIN_ADDR) && after <= end() => Ok(addr as u32),
         _ if len == 0 => Ok(addr as u32),
@@ -48,7 +52,7 @@ pub fn grow_to(limit: u64) -> Result<(), Errno> {
 /// # Errors
 /// EFAULT; likewise for all that follow.
 pub fn copy_from_user(addr: u64, buffer: &mut [u8]) -> Result<(), Errno> {
-    let at = check(addr, buffer.len() as u64)?;
+    let at = check(addr, buffer.len() as u64, Access::Read)?;
     if !buffer.is_empty() {
         machine::copy_from_user(buffer, at);
     }
@@ -56,29 +60,60 @@ pub fn copy_from_user(addr: u64, buffer: &mut [u8]) -> Result<(), Errno> {
 }
 
 pub fn copy_to_user(addr: u64, bytes: &[u8]) -> Result<(), Errno> {
-    let at = check(addr, bytes.len() as u64)?;
+    let at = check(addr, bytes.len() as u64, Access::Write)?;
     if !bytes.is_empty() {
         machine::copy_to_user(at, bytes);
     }
     Ok(())
 }
 
-/// As memmove(3), within user memory.
-pub fn copy_within(to: u64, from: u64, len: u64) -> Result<(), Errno> {
-    let (to, from) = (check(to, len)?, check(from, len)?);
-    if len != 0 {
-        machine::user_copy(to, from, len as u32);
-    }
-    Ok(())
-}
-
 /// Sets `len` bytes to zero.
 pub fn clear(addr: u64, len: u64) -> Result<(), Errno> {
-    let at = check(addr, len)?;
-    if len != 0 {
-        machine::user_fill(at, 0, len as u32);
+    check(addr, len, Access::Write)?;
+    unchecked::clear(addr, len)
+}
+
+/// Memory as the kernel reaches it for itself, whoever has mapped it and how: to bring pages in and out, and to load programs.
+pub mod unchecked {
+    pub use super::{end, grow_to};
+    use super::{exists, machine};
+    use crate::errno::Errno;
+
+    /// # Errors
+    /// EFAULT where there is no memory; likewise for all that follow.
+    pub fn copy_from_user(addr: u64, buffer: &mut [u8]) -> Result<(), Errno> {
+        let at = exists(addr, buffer.len() as u64)?;
+        if !buffer.is_empty() {
+            machine::copy_from_user(buffer, at);
+        }
+        Ok(())
     }
-    Ok(())
+
+    pub fn copy_to_user(addr: u64, bytes: &[u8]) -> Result<(), Errno> {
+        let at = exists(addr, bytes.len() as u64)?;
+        if !bytes.is_empty() {
+            machine::copy_to_user(at, bytes);
+        }
+        Ok(())
+    }
+
+    /// As memmove(3), within user memory.
+    pub fn copy_within(to: u64, from: u64, len: u64) -> Result<(), Errno> {
+        let (to, from) = (exists(to, len)?, exists(from, len)?);
+        if len != 0 {
+            machine::user_copy(to, from, len as u32);
+        }
+        Ok(())
+    }
+
+    /// Sets `len` bytes to zero.
+    pub fn clear(addr: u64, len: u64) -> Result<(), Errno> {
+        let at = exists(addr, len)?;
+        if len != 0 {
+            machine::user_fill(at, 0, len as u32);
+        }
+        Ok(())
+    }
 }
 
 /// A value that is nothing but its bytes.
@@ -126,7 +161,7 @@ pub fn write<T: Pod>(addr: u64, value: &T) -> Result<(), Errno> {
 /// Also EINVAL for a count whose array could not be in memory.
 pub fn read_array<T: Pod>(addr: u64, count: usize) -> Result<Vec<T>, Errno> {
     let size = size_of::<T>();
-    check(addr, (count as u64).checked_mul(size as u64).ok_or(Errno::EINVAL)?)?;
+    check(addr, (count as u64).checked_mul(size as u64).ok_or(Errno::EINVAL)?, Access::Read)?;
     (0..count).map(|index| read(addr + (index * size) as u64)).collect()
 }
 
@@ -139,7 +174,7 @@ pub fn strncpy_from_user(addr: u64, limit: usize, too_long: Errno) -> Result<Vec
     while text.len() < limit {
         let at = addr + text.len() as u64;
         let mut chunk = [0; 256];
-        let room = end().saturating_sub(at).min((limit - text.len()) as u64).min(chunk.len() as u64);
+        let room = access::reachable(at, ((limit - text.len()) as u64).min(chunk.len() as u64), Access::Read);
         if room == 0 {
             return Err(Errno::EFAULT);
         }
@@ -187,7 +222,7 @@ pub fn read_strings(mut addr: u64, limit: usize) -> Result<Vec<Vec<u8>>, Errno> 
     Ok(strings)
 }
 
-/// A buffer in guest memory that was checked once, so what happens inside it cannot fail.
+/// A buffer in guest memory that was checked once, for one kind of access, so what happens inside it cannot fail.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct UserSlice {
     addr: u32,
@@ -197,8 +232,8 @@ pub struct UserSlice {
 impl UserSlice {
     /// # Errors
     /// EFAULT.
-    pub fn new(addr: u64, len: u64) -> Result<UserSlice, Errno> {
-        Ok(UserSlice { addr: check(addr, len)?, len: len as u32 })
+    pub fn new(addr: u64, len: u64, access: Access) -> Result<UserSlice, Errno> {
+        Ok(UserSlice { addr: check(addr, len, access)?, len: len as u32 })
     }
 
     pub fn len(self) -> usize {
@@ -365,7 +400,7 @@ mod tests {
         assert_eq!(end(), A + 0x1_0000);
         assert_eq!(copy_to_user(A, &[1, 2]), Ok(()));
         for (addr, len) in [(0, 1), (A - 1, 1), (end(), 1), (end() - 1, 2), (1 << 32 | A, 1), (u64::MAX, 2), (A, u64::MAX)] {
-            assert_eq!(check(addr, len), Err(Errno::EFAULT), "{addr:#x}+{len:#x}");
+            assert_eq!(check(addr, len, Access::Read), Err(Errno::EFAULT), "{addr:#x}+{len:#x}");
         }
         assert_eq!(grow_to(1 << 33), Err(Errno::ENOMEM));
     }

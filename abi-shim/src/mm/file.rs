@@ -88,7 +88,7 @@ impl FileMap {
         }
         // The rest of the last page is zero.
         let rest = (PAGE - done % PAGE) % PAGE;
-        crate::user::clear(addr + done, rest.min(len - done))?;
+        crate::user::unchecked::clear(addr + done, rest.min(len - done))?;
         Ok(done)
     }
 

@@ -3,7 +3,7 @@
 use super::frames::{self, Content, Owner};
 use super::{AddressSpace, Backing, Prot};
 use crate::errno::Errno;
-use crate::user;
+use crate::user::unchecked as user;
 
 impl AddressSpace {
     /// A copy for a new process: shared maps are shared, private pages are alike. This one is in memory.

@@ -26,7 +26,8 @@ use owner::Saved;
 use super::PAGE;
 use crate::errno::Errno;
 use crate::heap::Claim;
-use crate::{code_map, heap, user};
+use crate::user::unchecked as user;
+use crate::{code_map, heap};
 
 /// Frames that hold zeros and nothing else ever.
 const NOBODY: u32 = 0;

@@ -27,7 +27,8 @@ use hoist_x86::boundary::MMAP_MIN_ADDR;
 
 use crate::errno::Errno;
 use crate::heap::Claim;
-use crate::{code_map, heap, user};
+use crate::user::{access, unchecked as user};
+use crate::{code_map, heap};
 use frames::{Content, Owner};
 
 /// Bytes of a page.
@@ -106,6 +107,7 @@ impl AddressSpace {
             let _ = area.write_back(start, start, area.end);
         }
         self.areas.clear();
+        access::forget();
         self.own = Owner::of_process();
         self.brk = self.brk_start;
         self.reads_exceptions = false;
@@ -258,6 +260,7 @@ impl AddressSpace {
         if prot != Prot::NONE && addr < end {
             self.back(addr, end)?;
         }
+        access::forget();
         self.split(addr);
         self.split(end);
         for (&start, area) in self.areas.range_mut(addr..end) {
@@ -412,6 +415,7 @@ impl AddressSpace {
 
     /// Removes all areas, and parts of areas, in a range.
     fn remove(&mut self, start: u64, end: u64) {
+        access::forget();
         self.split(start);
         self.split(end);
         let starts: Vec<u64> = self.areas.range(start..end).map(|(&start, _)| start).collect();

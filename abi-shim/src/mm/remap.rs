@@ -3,7 +3,7 @@
 use super::frames::{self, Content, Owner};
 use super::{AddressSpace, Area, Backing, PAGE, Place, page_up};
 use crate::errno::Errno;
-use crate::user;
+use crate::user::unchecked as user;
 
 /// Flags of mremap(2).
 pub const MREMAP_MAYMOVE: u32 = 1;

@@ -63,7 +63,7 @@ pub fn sys_clone3(k: &mut Kernel, [args, size, ..]: [u64; 6]) -> SysResult {
         return Err(Errno::EINVAL);
     }
     // What later versions added has to be zero.
-    let rest = user::UserSlice::new(args + FIRST_VERSION, size - FIRST_VERSION)?;
+    let rest = user::UserSlice::new(args + FIRST_VERSION, size - FIRST_VERSION, user::Access::Read)?;
     let Args { flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, .. } = user::read(args)?;
     let signal = u8::try_from(exit_signal).ok().filter(|&signal| signal <= number::MAX).ok_or(Errno::EINVAL)?;
     if flags & SIGNAL != 0 || (stack == 0) != (stack_size == 0) || rest.to_vec().iter().any(|&byte| byte != 0) {

@@ -64,7 +64,7 @@ pub fn sys_epoll_ctl(k: &mut Kernel, [epfd, op, fd, event, ..]: [u64; 6]) -> Sys
 fn epoll_wait(k: &mut Kernel, [epfd, events, max]: [u64; 3], deadline: Option<Nanos>) -> SysResult {
     let max = usize::try_from(max as i32).ok().filter(|&max| max > 0).ok_or(EINVAL)?;
     let set = set_of(k, epfd)?;
-    user::check(events, max as u64 * EVENT_SIZE)?;
+    user::exists(events, max as u64 * EVENT_SIZE)?;
     let ready = set.ready(max);
     if ready.is_empty() {
         let file = file(k, epfd)?;

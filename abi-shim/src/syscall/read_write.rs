@@ -13,7 +13,8 @@ use crate::fs::uio::{Piece, UserPieces};
 use crate::fs::{File, Result};
 use crate::kernel::Kernel;
 use crate::limits;
-use crate::user;
+use crate::user::access::reachable;
+use crate::user::{self, Access};
 
 use hoist_vfs::Kind;
 
@@ -50,6 +51,25 @@ pub fn pieces(iov: u64, iovcnt: u64) -> Result<Vec<Piece>> {
     Ok(pieces)
 }
 
+/// Leaves of what is read from, or written to, a regular file what is before the first bad address: that much of it is done. If that is nothing, the
+/// call itself finds out whether it comes to that.
+fn cut_to_reachable(file: &File, pieces: &[Piece], access: Access, to: &mut UserPieces) {
+    if file.inode().kind() != Kind::Regular || file.any_object().is_some() {
+        return;
+    }
+    let mut reached = 0;
+    for piece in pieces {
+        let part = reachable(piece.addr, piece.len as u64, access) as usize;
+        reached += part;
+        if part < piece.len {
+            if reached > 0 {
+                to.cut(reached);
+            }
+            return;
+        }
+    }
+}
+
 /// Reads into pieces of user memory: at the file's offset, or at one given.
 fn read(k: &mut Kernel, file: &Rc<File>, pieces: &[Piece], at: Option<u64>) -> SysResult {
     let mut sink = UserPieces::new(pieces);
@@ -60,6 +80,7 @@ fn read(k: &mut Kernel, file: &Rc<File>, pieces: &[Piece], at: Option<u64>) -> S
         return read_tty(k, file, &terminal.tty, &mut sink);
     }
     refresh_text(k, file, at.unwrap_or(file.offset()));
+    cut_to_reachable(file, pieces, Access::Write, &mut sink);
     let result = match at {
         None => file.read(&mut sink),
         Some(at) => file.pread(at, &mut sink),
@@ -103,6 +124,7 @@ fn write(k: &mut Kernel, file: &Rc<File>, pieces: &[Piece], at: Option<u64>) -> 
     feed.skip(done);
     let left = feed.remaining();
     feed.cut(within_size_limit(k, file, at, left)?);
+    cut_to_reachable(file, pieces, Access::Read, &mut feed);
     if left > 0 && file.any_object().is_none() && file.flags().writable() {
         remove_privileges(k, &file.location)?;
     }

@@ -92,7 +92,7 @@ pub fn sys_socket(k: &mut Kernel, [domain, ty, protocol, ..]: [u64; 6]) -> SysRe
 pub fn sys_socketpair(k: &mut Kernel, [domain, ty, protocol, fds_at, ..]: [u64; 6]) -> SysResult {
     let domain = decode_domain(domain, ty, protocol)?;
     let (ty, flags) = decode(ty)?;
-    user::check(fds_at, 8)?;
+    user::check(fds_at, 8, user::Access::Write)?;
     if domain != Domain::Unix {
         return Err(EOPNOTSUPP);
     }

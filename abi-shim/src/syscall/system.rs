@@ -5,7 +5,7 @@ use crate::errno::{Errno, SysResult};
 use crate::fs::fd_table::NR_OPEN;
 use crate::kernel::Kernel;
 use crate::limits::{self, Limit};
-use crate::user::{self, Pod, UserSlice};
+use crate::user::{self, Access, Pod, UserSlice};
 use crate::wasi;
 
 /// The Linux version whose behaviour this kernel follows.
@@ -35,7 +35,7 @@ pub fn sys_sethostname(k: &mut Kernel, [name, len, ..]: [u64; 6]) -> SysResult {
     if len >= NAME as u64 {
         return Err(Errno::EINVAL);
     }
-    k.hostname = UserSlice::new(name, len)?.to_vec();
+    k.hostname = UserSlice::new(name, len, Access::Read)?.to_vec();
     Ok(0)
 }
 
@@ -47,7 +47,7 @@ pub fn sys_setdomainname(k: &mut Kernel, [name, len, ..]: [u64; 6]) -> SysResult
     if len >= NAME as u64 {
         return Err(Errno::EINVAL);
     }
-    k.domain_name = UserSlice::new(name, len)?.to_vec();
+    k.domain_name = UserSlice::new(name, len, Access::Read)?.to_vec();
     Ok(0)
 }
 
@@ -106,7 +106,7 @@ pub fn sys_getrandom(_: &mut Kernel, [buffer, len, flags, ..]: [u64; 6]) -> SysR
     if flags & !KNOWN != 0 || flags & both == both {
         return Err(Errno::EINVAL);
     }
-    let buffer = UserSlice::new(buffer, len.min(i32::MAX as u64))?;
+    let buffer = UserSlice::new(buffer, len.min(i32::MAX as u64), Access::Write)?;
     let mut bytes = vec![0; buffer.len().min(1 << 16)];
     let mut done = 0;
     while done < buffer.len() {

@@ -11,7 +11,8 @@ use super::{FRAMES, pages};
 use crate::errno::Errno;
 use crate::fs::inode::RomFile;
 use crate::heap::{self, Claim};
-use crate::{rom, user};
+use crate::rom;
+use crate::user::unchecked as user;
 
 /// What a page that was never written is.
 pub enum Source {
