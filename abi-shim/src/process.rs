@@ -126,6 +126,8 @@ pub struct Process {
     pub is_borrower: bool,
     /// PR_SET_CHILD_SUBREAPER of prctl(2): its descendants' children become its own, not those of process 1.
     pub is_subreaper: bool,
+    /// Signals whose action is the default do nothing: SIGNAL_UNKILLABLE of Linux.
+    pub is_unkillable: bool,
     /// It has executed a program since it was made.
     pub has_executed: bool,
     /// Nobody will wait for it.
@@ -182,6 +184,7 @@ impl Process {
             child_news: 0,
             is_borrower: false,
             is_subreaper: false,
+            is_unkillable: true,
             has_executed: false,
             is_reaped: false,
             cpu_time: 0,
@@ -229,6 +232,7 @@ impl Process {
             child_news: 0,
             is_borrower: false,
             is_subreaper: false,
+            is_unkillable: false,
             has_executed: false,
             is_reaped: false,
             cpu_time: 0,

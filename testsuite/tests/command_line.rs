@@ -82,6 +82,18 @@ fn the_machine_is_what_docker_would_make_it() -> Result<()> {
 
 /// The guest says that it is ready, gets a signal, and must end with a status and this on standard output.
 fn signalled(subject: &Subject, options: &[&str], script: &str, signal: i32, status: i32, stdout: &str) -> Result<()> {
+    signalled_until_the_end(subject, options, script, (signal, false), status, stdout)
+}
+
+/// Likewise, and if it is asked for the signal comes again and again.
+fn signalled_until_the_end(
+    subject: &Subject,
+    options: &[&str],
+    script: &str,
+    (signal, again): (i32, bool),
+    status: i32,
+    stdout: &str,
+) -> Result<()> {
     use std::io::{BufRead, BufReader, Read};
     use std::process::Stdio;
     let component = subject.component.with_extension("cwasm");
@@ -92,8 +104,14 @@ fn signalled(subject: &Subject, options: &[&str], script: &str, signal: i32, sta
     let mut line = String::new();
     output.read_line(&mut line)?;
     ensure!(line == "ready\n", "{script}: {line:?}");
+    let id = child.id() as i32;
     // SAFETY: it takes numbers.
-    unsafe { libc::kill(child.id() as i32, signal) };
+    let send = || unsafe { libc::kill(id, signal) };
+    send();
+    while again && child.try_wait()?.is_none() {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        send();
+    }
     // Standard input stays open: what wakes the guest is the signal.
     let input = child.stdin.take();
     let mut rest = String::new();
@@ -110,8 +128,11 @@ fn signals_are_the_guest_s() -> Result<()> {
     let handles = "trap 'echo got it; exit 7' TERM; echo ready; while :; do sleep 1000 & wait $!; done";
     signalled(&subject, &[], handles, libc::SIGTERM, 7, "got it\n")?;
     signalled(&subject, &["-i"], handles, libc::SIGTERM, 7, "got it\n")?;
-    signalled(&subject, &[], "echo ready; exec sleep 1000", libc::SIGTERM, 128 + libc::SIGTERM, "")?;
-    signalled(&subject, &[], "echo ready; exec sleep 1000", libc::SIGINT, 128 + libc::SIGINT, "")?;
+    // The first process has to have a handler. Who insists is heard nevertheless.
+    signalled(&subject, &[], "echo ready; sleep 0.2; echo on", libc::SIGTERM, 0, "on\n")?;
+    signalled(&subject, &[], "echo ready; exec sleep 0.2", libc::SIGINT, 0, "")?;
+    signalled_until_the_end(&subject, &[], "echo ready; exec sleep 1000", (libc::SIGTERM, true), 128 + libc::SIGTERM, "")?;
+    signalled_until_the_end(&subject, &[], "echo ready; exec sleep 1000", (libc::SIGINT, true), 128 + libc::SIGINT, "")?;
     // Whoever reads, computes, or waits for nothing at all is told too.
     let reads = "trap 'echo told; exit 3' USR1; echo ready; read -r line; echo \"read $line\"";
     signalled(&subject, &["-i"], reads, libc::SIGUSR1, 3, "told\n")?;
@@ -143,7 +164,8 @@ fn exit_statuses_are_docker_s() -> Result<()> {
     let subject = Subject::new()?;
     let sh = |script: &'static str| ["busybox", "sh", "-c", script];
     subject.check(&[], &sh("exit 3"), 3, "", "")?;
-    subject.check(&[], &sh("kill -TERM $$"), 128 + libc::SIGTERM, "", "")?;
+    subject.check(&[], &sh("kill -TERM $$"), 0, "", "")?;
+    subject.check(&[], &sh("busybox sh -c 'kill -TERM $$'; exit $?"), 128 + libc::SIGTERM, "", "Terminated\n")?;
     subject.check(&[], &["nosuch"], 127, "", "hoist: exec: \"nosuch\": executable file not found in $PATH\n")?;
     subject.check(&["--entrypoint", "/nosuch"], &[], 127, "", "hoist: exec: \"/nosuch\": No such file or directory\n")?;
     subject.check(&["--entrypoint", "/etc/passwd"], &[], 126, "", "hoist: exec: \"/etc/passwd\": Permission denied\n")?;

@@ -3,7 +3,8 @@
 //! From below: the homes of the ELF files (DESIGN §6), then from `first_free` on the stack, the reserve for brk(2), and the
 //! area in which mmap(2) places what has no home, lowest address first, so that the user memory grows as late as can be.
 //!
-//! Wasm protects nothing within its memory, so protections are only kept, and told in `/proc/self/maps`. What counts is
+//! Wasm protects nothing within its memory, so programs' own accesses are not stopped; system calls honour protections ([`crate::user::access`]), and
+//! `/proc/self/maps` tells of them. What counts is
 //! execution: a map of a lifted file at its home, executable and never written to, makes its pages active in the [`code_map`].
 //!
 //! What lies in user memory when several processes have maps at the same addresses is the business of [`frames`].

@@ -11,7 +11,7 @@ use crate::backtrace;
 use crate::errno::Errno;
 use crate::kernel::Kernel;
 use crate::limits;
-use crate::process::End;
+use crate::process::{End, Process};
 use crate::task::{Restart, State};
 use crate::user::Pod;
 
@@ -299,7 +299,8 @@ pub fn send(k: &mut Kernel, pid: i32, info: Info) {
     stop_or_continue(k, pid, info.signal);
     let blocked = k.tasks().filter(|task| task.pid == pid).all(|task| task.blocked.has(info.signal));
     let Some(process) = k.process_mut(pid).filter(|process| process.end.is_none()) else { return };
-    if blocked || !process.actions.ignores(info.signal) {
+    let ignored = !blocked && process.actions.ignores(info.signal) || is_kept_from(process, blocked, &info);
+    if !ignored {
         process.pending.add(info);
         refresh_files(k);
     }
@@ -309,13 +310,21 @@ pub fn send(k: &mut Kernel, pid: i32, info: Info) {
 pub fn send_to(k: &mut Kernel, tid: i32, info: Info) -> bool {
     let Some(pid) = k.task_mut(tid).map(|task| task.pid) else { return false };
     stop_or_continue(k, pid, info.signal);
-    let ignored = k.process_mut(pid).is_some_and(|process| process.actions.ignores(info.signal));
-    let Some(task) = k.task_mut(tid) else { return false };
-    if !ignored || task.blocked.has(info.signal) {
+    let Some((process, task)) = k.process(pid).zip(k.tasks().find(|task| task.tid == tid)) else { return false };
+    let blocked = task.blocked.has(info.signal);
+    let ignored = !blocked && process.actions.ignores(info.signal) || is_kept_from(process, blocked, &info);
+    if let (false, Some(task)) = (ignored, k.task_mut(tid)) {
         task.pending.add(info);
         refresh_files(k);
     }
     true
+}
+
+/// The first process gets no signal that it has no handler for, and of SIGKILL and SIGSTOP only the kernel's own: pid_namespaces(7).
+fn is_kept_from(process: &Process, blocked: bool, info: &Info) -> bool {
+    let is_default = process.actions.get(info.signal).handler == Action::DEFAULT;
+    let forced = info.code == Info::SI_KERNEL && SignalSet(SignalSet::UNBLOCKABLE).has(info.signal);
+    process.is_unkillable && !blocked && is_default && !forced
 }
 
 /// Tells the files of signalfd(2) what is pending for their processes, after it has changed.
@@ -351,6 +360,10 @@ pub fn force(k: &mut Kernel, info: Info) {
         *action = Action::default();
         k.task.blocked.remove(info.signal);
     }
+    // Not even the first process goes on from there.
+    if action.handler == Action::DEFAULT {
+        k.process.is_unkillable = false;
+    }
     k.task.pending.add(info);
 }
 
@@ -376,6 +389,8 @@ pub fn deliver(k: &mut Kernel, mut pc: u32, mut interrupted: Interrupted) -> u32
         let action = k.process.actions.get(info.signal);
         match action.handler {
             Action::IGNORE => {}
+            // It was blocked when it came.
+            Action::DEFAULT if k.process.is_unkillable && !SignalSet(SignalSet::UNBLOCKABLE).has(info.signal) => {}
             Action::DEFAULT if is_fatal(info.signal) => {
                 backtrace::say(k, info.signal, pc);
                 k.exit(End::Signal(info.signal));

@@ -313,7 +313,44 @@ static void nothing_to_do(void) {
     signal(SIGALRM, SIG_DFL);
 }
 
+// The first process, which is this one, gets what it has a handler for.
+static void first(void) {
+    printf("-- first process\n");
+    SAY(getpid());
+    SAY(getppid());
+    for (int sig = 1; sig <= SIGRTMAX; sig++)
+        if (sig != 32 && sig != 33) {
+            signal(sig, SIG_DFL);
+            if (kill(1, sig) < 0) printf("%d: %s\n", sig, strerrorname_np(errno));
+        }
+    SAY(raise(SIGTERM));
+    SAY(sigqueue(1, SIGRTMIN, (union sigval){0}));
+    ended(CHILD(SAY(kill(1, SIGKILL)); SAY(kill(1, SIGTERM)); SAY(kill(1, SIGSTOP)); SAY(kill(-1, SIGTERM))));
+    // What was blocked when it came.
+    sigset_t mask = set(SIGTERM, SIGTSTP), pending;
+    sigprocmask(SIG_BLOCK, &mask, 0);
+    raise(SIGTERM);
+    raise(SIGTSTP);
+    sigpending(&pending);
+    printf("pending %d %d\n", sigismember(&pending, SIGTERM), sigismember(&pending, SIGTSTP));
+    sigprocmask(SIG_UNBLOCK, &mask, 0);
+    sigpending(&pending);
+    printf("pending %d %d\n", sigismember(&pending, SIGTERM), sigismember(&pending, SIGTSTP));
+    int before = count, ends[2];
+    handle(SIGTERM, 0, handler);
+    kill(1, SIGTERM);
+    printf("%d\n", count - before);
+    signal(SIGTERM, SIG_DFL);
+    pipe(ends);
+    close(ends[0]);
+    SAY(write(ends[1], "x", 1));
+    close(ends[1]);
+    alarm(1);
+    SAY(usleep(1100000));
+}
+
 int main(void) {
+    first();
     ended(CHILD(shown()));
     nothing_to_do();
     basics();

@@ -129,13 +129,14 @@ impl Root {
         })
     }
 
-    /// Gives the calling process namespaces of its own (no network but its loopback, nothing shared) and this root. Nothing else comes from whoever tests:
+    /// Goes on as the first process of namespaces of its own (no network but its loopback, nothing shared) with this root. Nothing else comes from whoever tests:
     /// shells, for one, ignore SIGINT in what runs in the background.
     fn enter(&self) -> io::Result<()> {
         let namespaces = libc::CLONE_NEWNS | libc::CLONE_NEWNET | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC;
         let none = std::ptr::null();
         // SAFETY: system calls whose strings end in zero bytes, in a process that has one thread.
         unsafe {
+            become_first_process()?;
             // As a container's first process, it leads a session.
             check(libc::setsid())?;
             for signal in 1..=libc::SIGRTMAX() {
@@ -184,6 +185,27 @@ fn bring_loopback_up() -> io::Result<()> {
         let result = check(libc::ioctl(socket, libc::SIOCSIFFLAGS, &request));
         check(libc::close(socket))?;
         result
+    }
+}
+
+/// Goes on as process 1 of a new PID namespace, as a container does. The process that called only waits for it, and ends as a shell would say it did; if
+/// it is killed, so are all of them.
+///
+/// # Safety
+/// The process has one thread, and goes on to another program.
+unsafe fn become_first_process() -> io::Result<()> {
+    // SAFETY: system calls with numbers, and one that fills a number here.
+    unsafe {
+        check(libc::unshare(libc::CLONE_NEWPID))?;
+        let child = libc::fork();
+        if check(child).map(|()| child)? == 0 {
+            return check(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL));
+        }
+        // Others wait until nobody has these open any more.
+        libc::syscall(libc::SYS_close_range, 0, libc::c_uint::MAX, 0);
+        let mut status = 0;
+        while libc::waitpid(child, &mut status, 0) < 0 {}
+        libc::_exit(if libc::WIFEXITED(status) { libc::WEXITSTATUS(status) } else { 128 + libc::WTERMSIG(status) })
     }
 }
 
