@@ -143,6 +143,8 @@ impl Root {
                 // Not all can be set.
                 libc::signal(signal, libc::SIG_DFL);
             }
+            // Whoever tests may have left descriptors open; those of this library are closed by exec in any case.
+            check(libc::close_range(3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC as libc::c_int))?;
             check(libc::setpriority(libc::PRIO_PROCESS, 0, 0))?;
             check(libc::unshare(namespaces))?;
             check(libc::mount(none, c"/".as_ptr(), none, libc::MS_REC | libc::MS_PRIVATE, none.cast()))?;
