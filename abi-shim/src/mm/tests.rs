@@ -1,7 +1,7 @@
 //! The address space on memory of its own.
 
 use super::*;
-use crate::machine;
+use crate::{machine, user};
 
 const BASE: u32 = 0x40_0000;
 
