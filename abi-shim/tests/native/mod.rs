@@ -11,9 +11,11 @@ pub fn leading_a_session(command: &mut Command) -> &mut Command {
     let begin = || {
         // SAFETY: between fork and exec there is one thread.
         unsafe { become_first_process()? };
+        let default = [0u64; 4];
         for signal in 1..=libc::SIGRTMAX() {
-            // SAFETY: the default action is no code of ours. Not all signals can be set.
-            unsafe { libc::signal(signal, libc::SIG_DFL) };
+            // The system call, since the C library keeps two signals for itself. SIGKILL and SIGSTOP cannot be set.
+            // SAFETY: four words are the kernel's `struct sigaction`; the default action is no code of ours.
+            unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), null::<u64>(), size_of::<u64>()) };
         }
         // SAFETY: they take numbers only.
         let done = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 0) == 0 && libc::setsid() >= 0 };

@@ -139,9 +139,10 @@ impl Root {
             become_first_process()?;
             // As a container's first process, it leads a session.
             check(libc::setsid())?;
+            let default = [0u64; 4];
             for signal in 1..=libc::SIGRTMAX() {
-                // Not all can be set.
-                libc::signal(signal, libc::SIG_DFL);
+                // The system call, since the C library keeps two signals for itself. SIGKILL and SIGSTOP cannot be set.
+                libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), std::ptr::null::<u64>(), size_of::<u64>());
             }
             // Whoever tests may have left descriptors open; those of this library are closed by exec in any case.
             check(libc::close_range(3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC as libc::c_int))?;
