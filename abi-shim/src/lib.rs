@@ -5,7 +5,8 @@
 //! | [`entry`] | how control comes in: from the host, from lifted code, from the interpreter; the dispatcher |
 //! | [`options`], [`boot`] | the host's arguments and the image's config → the first process |
 //! | [`kernel`], [`process`], [`task`] | the state |
-//! | [`sched`] | the way of a system call through the kernel; which task runs |
+//! | [`call`] | the way of a system call through the kernel |
+//! | [`sched`] | which task runs |
 //! | [`syscall`] | the calls: a table, and a file a family |
 //! | [`fork`], [`exit`], [`robust`] | how processes begin and end, and what becomes of their locks |
 //! | [`exec`], [`elf`], [`stack`] | execve(2) |
@@ -16,7 +17,7 @@
 //! | [`nans`] | whether the host's floating point is x86's |
 //! | [`signal`], [`timer`], [`cred`], [`limits`] | what their names say |
 //! | [`fs`] | files |
-//! | [`heap`] | the kernel's own memory, and when there is no more |
+//! | [`heap`], [`oom`] | the kernel's own memory, and when there is no more |
 //! | [`user`], [`rom`], [`cpu`] over [`machine`] | guest memory, ROM and manifest, registers; natively a stand-in |
 //! | [`wasi`] | the host |
 //!
@@ -25,6 +26,7 @@
 
 pub mod backtrace;
 pub mod boot;
+pub mod call;
 pub mod code_map;
 pub mod cpu;
 pub mod cred;
@@ -43,6 +45,7 @@ pub mod limits;
 pub mod machine;
 pub mod mm;
 pub mod nans;
+pub mod oom;
 pub mod options;
 pub mod process;
 pub mod robust;

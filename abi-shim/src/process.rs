@@ -10,7 +10,7 @@ use crate::fs::tty::Tty;
 use crate::fs::{FdTable, Location};
 use crate::limits::{self, Limits};
 use crate::mm::AddressSpace;
-use crate::signal::{Actions, Pending};
+use crate::signal::{Actions, Pending, number};
 use crate::wasi::Nanos;
 
 /// How a process ended.
@@ -163,6 +163,11 @@ pub struct Process {
 }
 
 impl Process {
+    /// Whether SIGKILL waits for it: it will not go on.
+    pub fn is_killed(&self) -> bool {
+        self.pending.set.has(number::SIGKILL)
+    }
+
     /// The first process, without a program yet.
     pub fn first(files: FdTable, fs: FsInfo, mm: AddressSpace, cred: Credentials) -> Process {
         Process {

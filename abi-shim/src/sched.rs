@@ -1,8 +1,8 @@
-//! The way of a system call through the kernel, waiting, and which task runs.
+//! Waiting, and which task runs.
 //!
 //! Tasks are green: one runs until a call of its waits, it yields, or it has had its turn; the kernel sees that at system calls, in interpreted
-//! code, on an empty Wasm stack, and where loops of lifted code count their rounds. A call that waits leaves its task in [`State::Waiting`] and drains the Wasm stack; the dispatcher then asks [`Kernel::resume`]
-//! which task goes on, and where. With one task all of this is a loop around the wait in the host's poll.
+//! code, on an empty Wasm stack, and where loops of lifted code count their rounds. When a call has to wait ([`crate::call`]), the dispatcher asks
+//! [`Kernel::resume`] which task goes on, and where.
 //!
 //! Whether a task is ready is known without its process's memory ([`crate::task::For`]), since bringing that in may cost a swap.
 
@@ -10,19 +10,16 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use crate::cpu;
-use crate::errno::{Errno, SysResult, to_rax};
+use crate::errno::Errno;
 use crate::fs::types::poll;
-use crate::heap;
 use crate::kernel::{Kernel, signal_name};
 use crate::mm::frames;
 use crate::process::{End, Process};
 use crate::signal::{self, Info, Interrupted, number};
-use crate::syscall::{self, strace};
 use crate::task::{For, Restart, State, Task, Wait};
 use crate::user::{self, access};
 use crate::wasi::{self, Event, Nanos};
 use hoist_x86::boundary::PC_RESCHEDULE;
-use hoist_x86::state::CpuState;
 
 /// System calls of a task before another of its process gets its turn, and before another process does, whose memory may have to come in.
 const TURN: u32 = 128;
@@ -34,120 +31,8 @@ const VISIT: Nanos = SLICE / 2;
 const ROUNDS: Range<u64> = 1 << 8..1 << 20;
 /// How long the kernel sleeps at a time where nothing is expected.
 const LONG: Nanos = 3_600_000_000_000;
-/// Bytes of the syscall instruction.
-const SYSCALL: u32 = 2;
 
 impl Kernel {
-    /// Performs the system call that the registers hold and writes its result. `next` is the pc after it; the result is where to go on,
-    /// [`PC_RESCHEDULE`] if that is for [`Kernel::resume`] to say.
-    pub fn system_call(&mut self, next: u32) -> u32 {
-        self.task.begin_call(next);
-        if self.trace {
-            self.task.trace = Some(strace::Call::begin(cpu::get_register(cpu::RAX), cpu::arguments()));
-        }
-        self.perform(false)
-    }
-
-    /// Makes the call that the registers hold, `again` if it has waited.
-    fn perform(&mut self, mut again: bool) -> u32 {
-        let number = cpu::get_register(cpu::RAX);
-        let args = cpu::arguments();
-        let mut interrupted = Interrupted::No;
-        let result = loop {
-            if again && self.is_interrupted(&self.task) {
-                if self.task.done > 0 {
-                    break Ok(self.task.done as u64);
-                }
-                self.task.opening = None;
-                interrupted = Interrupted::Call { number, restarts: self.task.wait.restarts };
-                break Err(Errno::EINTR);
-            }
-            match syscall::call(self, number, args) {
-                Err(Errno::ERESTARTSYS) if self.task.state == State::Running => {}
-                result => break result,
-            }
-            if !self.others.is_empty() {
-                // A FIFO that has been opened may be what another one waits for.
-                self.activity += u64::from(!again);
-                self.task.state = State::Waiting;
-                self.task.seen = self.activity;
-                return PC_RESCHEDULE;
-            }
-            again = true;
-            // A mask that the call itself has set may have let a signal in that waited.
-            if self.is_interrupted(&self.task) {
-                continue;
-            }
-            self.sleep();
-            self.run_timers();
-            if self.end.is_some() {
-                return PC_RESCHEDULE;
-            }
-        };
-        // The wait holds files open that the task may close next.
-        self.task.wait = Wait::default();
-        self.activity += 1;
-        self.send_posted();
-        self.glance_at_terminal();
-        self.relieve();
-        self.finish(result, interrupted)
-    }
-
-    /// Gives a call's result to the guest, and signals that are due.
-    fn finish(&mut self, result: SysResult, interrupted: Interrupted) -> u32 {
-        if let Some(trace) = self.task.trace.take() {
-            let ended = self.task.state == State::Ended;
-            let line = trace.end((!ended).then_some(result));
-            // As strace -f does it.
-            let several = !self.others.is_empty() || self.next_tid > 2;
-            self.say(&if several { format!("[pid {:>5}] {line}", self.task.tid) } else { line });
-        }
-        match self.task.state {
-            State::Ended => return PC_RESCHEDULE,
-            // execve(2) and rt_sigreturn(2) have set all registers.
-            State::Elsewhere => {}
-            State::Running | State::Waiting => cpu::set_register(cpu::RAX, to_rax(result)),
-        }
-        self.run_timers();
-        let elsewhere = self.task.state == State::Elsewhere;
-        let mut pc = if elsewhere { self.task.pc } else { self.task.next };
-        let expected = if elsewhere { PC_RESCHEDULE } else { pc };
-        if self.is_signal_due(&self.task) || self.task.saved_blocked.is_some() {
-            let before = pc;
-            pc = signal::deliver(self, pc, interrupted);
-            if self.task.state == State::Ended {
-                return PC_RESCHEDULE;
-            }
-            // A signal without a handler does not interrupt: the call is made again.
-            if let (Interrupted::Call { number, .. }, true) = (interrupted, pc == before) {
-                cpu::set_register(cpu::RAX, number);
-                pc = pc.wrapping_sub(SYSCALL);
-            }
-        }
-        // Plain code that is on the Wasm stack must not go on.
-        let newly_exact = self.process.mm.borrow().reads_exceptions && self.follow_exceptions();
-        if pc == expected && !newly_exact && self.process.stopped.is_none() && !self.is_turn_over() {
-            return pc;
-        }
-        self.task.go_on_at(pc);
-        PC_RESCHEDULE
-    }
-
-    /// From now on all tasks compute floating-point exception flags; false if they do so already.
-    fn follow_exceptions(&mut self) -> bool {
-        let follow = |cpu: &mut CpuState| {
-            cpu.observes_flags = true;
-            cpu.update_exact();
-        };
-        if cpu::with(|cpu| cpu.observes_flags) {
-            return false;
-        }
-        cpu::with_registers(follow);
-        let pid = self.task.pid;
-        self.others.iter_mut().filter(|task| task.pid == pid).for_each(|task| follow(&mut task.cpu));
-        true
-    }
-
     /// Looks after the task before it goes on at `pc` on an empty Wasm stack: timers, and whether its own stack has overflowed. The pc
     /// at which it goes on.
     pub fn look_after(&mut self, pc: u32) -> u32 {
@@ -171,32 +56,6 @@ impl Kernel {
             return PC_RESCHEDULE;
         }
         pc
-    }
-
-    /// Ends a process if the kernel's own memory is nearly used up: the one that has most of it, if it is to be had, else the current one.
-    fn relieve(&mut self) {
-        heap::restore();
-        if !heap::is_low() {
-            return;
-        }
-        let found = self.process.mm.borrow().reclaim();
-        match found {
-            true => self.kill_lost(),
-            false => self.kill_for_memory(self.process.pid),
-        }
-    }
-
-    /// Ends the processes of which pages are gone.
-    fn kill_lost(&mut self) {
-        let lost = |process: &Process| process.end.is_none() && !is_killed(process) && process.mm.borrow().is_lost();
-        let pids: Vec<i32> = self.processes.values().filter(|process| lost(process)).map(|process| process.pid).collect();
-        pids.into_iter().for_each(|pid| self.kill_for_memory(pid));
-    }
-
-    /// Ends a process because there is no memory for it.
-    fn kill_for_memory(&mut self, pid: i32) {
-        self.say(&format!("hoist: out of memory: the host gives the kernel no more; process {pid} is killed"));
-        signal::send(self, pid, Info { signal: number::SIGKILL, code: Info::SI_KERNEL, ..Info::default() });
     }
 
     /// Gives the task new rounds of loops, if it has made all that it had: as many as take it about [`VISIT`].
@@ -274,7 +133,7 @@ impl Kernel {
     }
 
     /// Sleeps until any task may be able to go on.
-    fn sleep(&mut self) {
+    pub fn sleep(&mut self) {
         let waited_for = self.tasks().flat_map(|task| task.wait.events.iter().copied());
         let mut events: Vec<Event> = waited_for.chain(self.terminal_event()).collect();
         let mut deadline = self.tasks().filter_map(|task| task.wait.deadline).chain(self.next_timer).min();
@@ -339,7 +198,7 @@ impl Kernel {
     }
 
     /// Counts the task's calls, where there are others who want to run.
-    fn is_turn_over(&mut self) -> bool {
+    pub fn is_turn_over(&mut self) -> bool {
         if self.others.is_empty() {
             return false;
         }
@@ -353,13 +212,13 @@ impl Kernel {
     }
 
     /// Whether a signal ends the wait of a task.
-    fn is_interrupted(&self, task: &Task) -> bool {
+    pub fn is_interrupted(&self, task: &Task) -> bool {
         !matches!(task.wait.what, For::Borrower(_)) && self.is_signal_due(task)
     }
 
     fn is_ready(&self, task: &Task) -> bool {
         let Some(process) = self.process(task.pid) else { return false };
-        let killed = is_killed(process) || task.pending.set.has(number::SIGKILL);
+        let killed = process.is_killed() || task.pending.set.has(number::SIGKILL);
         match task.state {
             State::Ended => false,
             _ if process.stopped.is_some() && !killed => false,
@@ -444,8 +303,4 @@ impl Kernel {
             self.say(&format!("--- {} at {pc:#x} ---", signal_name(signal)));
         }
     }
-}
-
-fn is_killed(process: &Process) -> bool {
-    process.pending.set.has(number::SIGKILL)
 }
