@@ -10,7 +10,7 @@ use crate::fs::procfs::Entry;
 use crate::kernel::Kernel;
 use crate::limits;
 use crate::process::Process;
-use crate::signal::{Action, AltStack};
+use crate::signal::AltStack;
 use crate::syscall::pidfd;
 use crate::task::{For, Task};
 use crate::user::{self, access};
@@ -66,10 +66,6 @@ impl Kernel {
         }
         if has(flag::NAMESPACES) {
             return Err(Errno::EPERM);
-        }
-        // Handlers are shared by the tasks of a process only.
-        if has(flag::SIGHAND) && !has(flag::THREAD) {
-            return Err(Errno::EINVAL);
         }
         if has(flag::PIDFD) && has(flag::THREAD) {
             return Err(Errno::EINVAL);
@@ -157,10 +153,10 @@ impl Kernel {
             process.fs = self.process.fs.clone();
         }
         if has(flag::CLEAR_SIGHAND) {
-            for action in &mut process.actions.0 {
-                let handler = if action.handler == Action::IGNORE { Action::IGNORE } else { Action::DEFAULT };
-                *action = Action { handler, ..Action::default() };
-            }
+            process.actions = self.process.actions.without_handlers();
+        }
+        if has(flag::SIGHAND) {
+            process.actions = self.process.actions.share();
         }
         Ok(process)
     }

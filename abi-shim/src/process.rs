@@ -272,7 +272,7 @@ impl Process {
         let mut files = self.files.borrow().clone();
         drop(files.close_on_exec());
         self.files = Rc::new(RefCell::new(files));
-        self.actions.become_program();
+        self.actions = self.actions.without_handlers();
         self.timers.clear();
         self.exe = Some(exe.clone());
         self.has_executed = true;

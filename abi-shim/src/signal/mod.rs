@@ -5,7 +5,9 @@ mod frame;
 
 pub use frame::sigreturn;
 
+use std::cell::Cell;
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use crate::backtrace;
 use crate::errno::Errno;
@@ -95,6 +97,8 @@ pub struct Action {
 unsafe impl Pod for Action {}
 
 impl Action {
+    /// The default action.
+    pub const NONE: Action = Action { handler: Action::DEFAULT, flags: 0, restorer: 0, mask: SignalSet::EMPTY };
     pub const DEFAULT: u64 = 0;
     pub const IGNORE: u64 = 1;
     /// Flags of sigaction(2).
@@ -107,38 +111,51 @@ impl Action {
     pub const RESETHAND: u64 = 0x8000_0000;
 }
 
-/// What a process does with each signal, at `number - 1`.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Actions(pub [Action; MAX as usize]);
+/// What a process does with each signal, at `number - 1`. A clone has its own.
+#[derive(PartialEq, Eq, Debug)]
+pub struct Actions(Rc<[Cell<Action>; MAX as usize]>);
 
 impl Default for Actions {
     fn default() -> Actions {
-        Actions([Action::default(); MAX as usize])
+        Actions(Rc::new([const { Cell::new(Action::NONE) }; MAX as usize]))
+    }
+}
+
+impl Clone for Actions {
+    fn clone(&self) -> Actions {
+        Actions(Rc::new((*self.0).clone()))
     }
 }
 
 impl Actions {
+    /// The same actions, of two processes: CLONE_SIGHAND of clone(2).
+    pub fn share(&self) -> Actions {
+        Actions(self.0.clone())
+    }
+
     pub fn get(&self, signal: u8) -> Action {
-        self.0[usize::from(signal) - 1]
+        self.0[usize::from(signal) - 1].get()
     }
 
-    pub fn get_mut(&mut self, signal: u8) -> &mut Action {
-        &mut self.0[usize::from(signal) - 1]
+    pub fn set(&self, signal: u8, action: Action) {
+        self.0[usize::from(signal) - 1].set(action);
     }
 
-    /// execve(2): handlers are gone, what is ignored stays ignored.
-    pub fn become_program(&mut self) {
-        for action in &mut self.0 {
-            let handler = if action.handler == Action::IGNORE { Action::IGNORE } else { Action::DEFAULT };
-            *action = Action { handler, ..Action::default() };
+    /// What stays where handlers are gone, as by execve(2): what is ignored.
+    pub fn without_handlers(&self) -> Actions {
+        let actions = self.clone();
+        for action in &*actions.0 {
+            let handler = if action.get().handler == Action::IGNORE { Action::IGNORE } else { Action::DEFAULT };
+            action.set(Action { handler, ..Action::NONE });
         }
+        actions
     }
 
     /// The signals with this handler, or all that have a handler of the program's: `/proc/PID/status`.
     pub fn with_handler(&self, handler: Option<u64>) -> SignalSet {
         let own = |its: u64| its != Action::DEFAULT && its != Action::IGNORE;
-        let asked = |action: &Action| handler.map_or(own(action.handler), |handler| action.handler == handler);
-        let signals = self.0.iter().zip(1..).filter(|(action, _)| asked(action));
+        let asked = |action: Action| handler.map_or(own(action.handler), |handler| action.handler == handler);
+        let signals = self.0.iter().zip(1..).filter(|(action, _)| asked(action.get()));
         SignalSet(signals.map(|(_, signal)| SignalSet::bit(signal)).fold(0, |set, bit| set | bit))
     }
 
@@ -355,9 +372,10 @@ fn stop_or_continue(k: &mut Kernel, pid: i32, signal: u8) {
 
 /// Sends a signal that an instruction raised: it cannot be blocked or ignored.
 pub fn force(k: &mut Kernel, info: Info) {
-    let action = k.process.actions.get_mut(info.signal);
+    let mut action = k.process.actions.get(info.signal);
     if k.task.blocked.has(info.signal) || action.handler == Action::IGNORE {
-        *action = Action::default();
+        action = Action::NONE;
+        k.process.actions.set(info.signal, action);
         k.task.blocked.remove(info.signal);
     }
     // Not even the first process goes on from there.
@@ -429,7 +447,7 @@ fn enter_handler(k: &mut Kernel, pc: u32, info: Info, action: Action, interrupte
                 k.task.blocked.add(info.signal);
             }
             if action.flags & Action::RESETHAND != 0 {
-                *k.process.actions.get_mut(info.signal) = Action::default();
+                k.process.actions.set(info.signal, Action::default());
             }
             handler
         }
@@ -461,11 +479,11 @@ mod tests {
 
     #[test]
     fn execve_keeps_only_what_is_ignored() {
-        let mut actions = Actions::default();
-        actions.get_mut(2).handler = Action::IGNORE;
-        *actions.get_mut(15) = Action { handler: 0x1234, flags: Action::RESTART, ..Action::default() };
+        let actions = Actions::default();
+        actions.set(2, Action { handler: Action::IGNORE, ..Action::default() });
+        actions.set(15, Action { handler: 0x1234, flags: Action::RESTART, ..Action::default() });
         assert!(actions.ignores(2) && actions.ignores(SIGCHLD) && !actions.ignores(15));
-        actions.become_program();
+        let actions = actions.without_handlers();
         assert!(actions.ignores(2));
         assert_eq!(actions.get(15), Action::default());
     }

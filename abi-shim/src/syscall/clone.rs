@@ -21,8 +21,7 @@ fn clone(k: &mut Kernel, args: CloneArgs) -> SysResult {
     Ok(tid as u64)
 }
 
-/// Implements Linux syscall clone(2): threads, which share everything, and processes, whose handlers are their own (CLONE_SIGHAND without
-/// CLONE_THREAD is EINVAL). New namespaces are EPERM.
+/// Implements Linux syscall clone(2): threads, which share everything, and processes. New namespaces are EPERM.
 pub fn sys_clone(k: &mut Kernel, [flags, stack, parent_tid, child_tid, tls, _]: [u64; 6]) -> SysResult {
     const SIGNAL: u64 = 0xff;
     let flags = flags & u64::from(u32::MAX);

@@ -34,7 +34,7 @@ pub fn sys_rt_sigaction(k: &mut Kernel, [signal, new, old, size, ..]: [u64; 6]) 
             return Err(Errno::EINVAL);
         }
         action.mask = action.mask.blockable();
-        *k.process.actions.get_mut(signal) = action;
+        k.process.actions.set(signal, action);
         if k.process.actions.ignores(signal) {
             let pid = k.process.pid;
             k.process.pending.forget(signal);

@@ -5,6 +5,34 @@
 static int data = 1;
 extern char **environ;
 
+static char stack[1 << 16] __attribute__((aligned(16)));
+
+static void note(int signal) { data = signal; }
+
+static int handle(void *how) {
+    signal(SIGUSR1, how);
+    return 0;
+}
+
+static void handlers(void) {
+    printf("-- handlers, shared or not\n");
+    struct sigaction action;
+    signal(SIGUSR1, SIG_DFL);
+    for (int shares = 0; shares < 2; shares++) {
+        ended(clone(handle, stack + sizeof stack, CLONE_VM | (shares ? CLONE_SIGHAND : 0) | SIGCHLD, note));
+        sigaction(SIGUSR1, NULL, &action);
+        printf("%d\n", action.sa_handler == note);
+    }
+    raise(SIGUSR1);
+    printf("data %d\n", data == SIGUSR1);
+    // What the child ignores, this one does.
+    pid_t child = clone(handle, stack + sizeof stack, CLONE_VM | CLONE_SIGHAND | SIGCHLD, SIG_IGN);
+    ended(child);
+    sigaction(SIGUSR1, NULL, &action);
+    printf("%d\n", action.sa_handler == SIG_IGN);
+    signal(SIGUSR1, SIG_DFL);
+}
+
 static void beginning_and_ending(void) {
     printf("-- beginning and ending\n");
     SAY(waitpid(-1, 0, 0));
@@ -408,6 +436,7 @@ int main(int argc, char **argv) {
         return 0;
     }
     beginning_and_ending();
+    handlers();
     memory();
     descriptors();
     programs("/proc/self/exe");
