@@ -75,6 +75,8 @@ pub fn clear(addr: u64, len: u64) -> Result<(), Errno> {
 
 /// Memory as the kernel reaches it for itself, whoever has mapped it and how: to bring pages in and out, and to load programs.
 pub mod unchecked {
+    use hoist_x86::boundary::SAME_BLOCK;
+
     pub use super::{end, grow_to};
     use super::{exists, machine};
     use crate::errno::Errno;
@@ -95,6 +97,12 @@ pub mod unchecked {
             machine::copy_to_user(at, bytes);
         }
         Ok(())
+    }
+
+    /// Whether memory is what these bytes are, whole blocks of [`SAME_BLOCK`]; false where there is none.
+    pub fn is_same<const N: usize>(addr: u64, bytes: &[u8; N]) -> bool {
+        const { assert!(N > 0 && N.is_multiple_of(SAME_BLOCK as usize)) };
+        exists(addr, N as u64).is_ok_and(|at| machine::user_same(at, bytes))
     }
 
     /// As memmove(3), within user memory.

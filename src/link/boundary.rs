@@ -2,7 +2,7 @@
 //! [`hoist_x86::boundary`], as code.
 
 use hoist_lifter::wasm::layout::Layout;
-use hoist_x86::boundary::{NULL_PAGE, STACK_ROOM, code_map};
+use hoist_x86::boundary::{NULL_PAGE, SAME_BLOCK, STACK_ROOM, code_map};
 use hoist_x86::ir::Type;
 use hoist_x86::reg::Reg;
 use hoist_x86::state;
@@ -22,6 +22,7 @@ pub enum Body {
     CopyToUser,
     UserCopy,
     UserFill,
+    UserSame,
     UserPages,
     UserGrow,
     RomLen,
@@ -37,7 +38,7 @@ pub enum Body {
 }
 
 /// All but the accesses to registers.
-const NAMES: [(&str, Body); 22] = [
+const NAMES: [(&str, Body); 23] = [
     ("load8", Body::Load(1)),
     ("load16", Body::Load(2)),
     ("load32", Body::Load(4)),
@@ -50,6 +51,7 @@ const NAMES: [(&str, Body); 22] = [
     ("copy_to_user", Body::CopyToUser),
     ("user_copy", Body::UserCopy),
     ("user_fill", Body::UserFill),
+    ("user_same", Body::UserSame),
     ("user_pages", Body::UserPages),
     ("user_grow", Body::UserGrow),
     ("rom_len", Body::RomLen),
@@ -103,6 +105,7 @@ impl Body {
             Body::CpuSave | Body::CpuLoad => (&[I32], &[]),
             Body::Get(_) => (&[], &[I64]),
             Body::Set(_) => (&[I64], &[]),
+            Body::UserSame => (&[I32, I32, I32], &[I32]),
             Body::CopyFromUser
             | Body::CopyToUser
             | Body::UserCopy
@@ -123,6 +126,8 @@ impl Body {
         let mut function = match self {
             // Where the part of the range begins and ends that is in one part of the ROM.
             Body::RomToUser | Body::RomToKernel => Function::new([(2, wasm_encoder::ValType::I32)]),
+            // The end of the bytes in the kernel.
+            Body::UserSame => Function::new([(1, wasm_encoder::ValType::I32)]),
             _ => Function::new([]),
         };
         let mut code = function.instructions();
@@ -141,6 +146,7 @@ impl Body {
             Body::UserFill => {
                 user(&mut code, 0).local_get(1).local_get(2).memory_fill(USER_MEMORY);
             }
+            Body::UserSame => user_same(&mut code),
             Body::UserPages => {
                 code.memory_size(USER_MEMORY);
             }
@@ -187,6 +193,27 @@ impl Body {
 /// Pushes the index in user memory of the guest address in a local: it wraps, so that the null page lies outside.
 fn user<'c, 'f>(code: &'c mut InstructionSink<'f>, local: u32) -> &'c mut InstructionSink<'f> {
     code.local_get(local).i32_const(NULL_PAGE as i32).i32_sub()
+}
+
+/// Compares user memory with bytes of the kernel, a block of vectors between two branches: parameters address, pointer and length, a multiple of
+/// [`SAME_BLOCK`] and not zero. Most of what a switch between processes costs is spent here.
+fn user_same(code: &mut InstructionSink<'_>) {
+    let [address, bytes, len, end]: [u32; 4] = [0, 1, 2, 3];
+    user(code, address).local_set(address);
+    code.local_get(bytes).local_get(len).i32_add().local_set(end);
+    code.block(BlockType::Empty).loop_(BlockType::Empty);
+    for offset in (0..SAME_BLOCK).step_by(16) {
+        code.local_get(address).v128_load(access(USER_MEMORY, offset, 0));
+        code.local_get(bytes).v128_load(access(KERNEL_MEMORY, offset, 0)).v128_xor();
+        if offset > 0 {
+            code.v128_or();
+        }
+    }
+    code.v128_any_true().br_if(1);
+    code.local_get(address).i32_const(SAME_BLOCK as i32).i32_add().local_set(address);
+    code.local_get(bytes).i32_const(SAME_BLOCK as i32).i32_add().local_tee(bytes);
+    code.local_get(end).i32_ne().br_if(0);
+    code.i32_const(1).return_().end().end().i32_const(0);
 }
 
 /// Copies from the ROM to a memory: parameters address, offset and length. The range may go over several parts.

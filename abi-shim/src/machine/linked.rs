@@ -17,6 +17,7 @@ mod import {
         pub fn copy_to_user(addr: u32, from: *const u8, len: usize);
         pub safe fn user_copy(to: u32, from: u32, len: u32);
         pub safe fn user_fill(addr: u32, byte: u32, len: u32);
+        pub fn user_same(addr: u32, bytes: *const u8, len: usize) -> u32;
         pub safe fn user_pages() -> u32;
         pub safe fn user_grow(pages: u32) -> i32;
         pub safe fn rom_len() -> u32;
@@ -71,6 +72,10 @@ pub fn copy_from_user(to: &mut [u8], addr: u32) {
 
 pub fn copy_to_user(addr: u32, from: &[u8]) {
     unsafe { import::copy_to_user(addr, from.as_ptr(), from.len()) }
+}
+
+pub fn user_same(addr: u32, bytes: &[u8]) -> bool {
+    unsafe { import::user_same(addr, bytes.as_ptr(), bytes.len()) != 0 }
 }
 
 pub fn rom_to_kernel(to: &mut [u8], offset: u32) {

@@ -83,6 +83,10 @@ pub fn user_fill(addr: u32, byte: u32, len: u32) {
     with(|machine| machine.user[index(addr)..][..len as usize].fill(byte as u8));
 }
 
+pub fn user_same(addr: u32, bytes: &[u8]) -> bool {
+    with(|machine| machine.user[index(addr)..][..bytes.len()] == *bytes)
+}
+
 pub fn user_pages() -> u32 {
     with(|machine| (machine.user.len() / WASM_PAGE) as u32)
 }

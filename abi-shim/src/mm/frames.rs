@@ -244,7 +244,7 @@ impl Frames {
         }
         for (&page, copy) in owner.copies.borrow().range(run) {
             self.stats.swapped += PAGE;
-            user::copy_to_user(u64::from(page) * PAGE, copy)?;
+            user::copy_to_user(u64::from(page) * PAGE, &copy[..])?;
         }
         Ok(())
     }
@@ -275,7 +275,7 @@ impl Frames {
                 (Content::Its, Some(copy)) if matches!(&left, Some(Saved::Copy(left)) if Rc::ptr_eq(left, &copy)) => {}
                 (Content::Its, Some(copy)) => {
                     self.stats.swapped += PAGE;
-                    user::copy_to_user(addr, &copy)?;
+                    user::copy_to_user(addr, &copy[..])?;
                 }
                 (Content::Its, None) if matches!(owner.source, Source::Zeros) && is_zero => {}
                 (Content::Its, None) => owner.load(page..page + 1)?,

@@ -16,7 +16,6 @@ mod fork;
 pub mod frames;
 mod place;
 mod remap;
-mod same;
 
 pub use area::{Area, Backing, Prot};
 pub use file::FileMap;

@@ -156,6 +156,36 @@ static void memory(void) {
     ended(child);
 }
 
+// One of two processes that work in turns on pages of their own: each byte alone is another in it while the other is at work.
+static int changes_alone(int self, volatile int *turn, char *zeros, char *letters) {
+    int lost = 0;
+    for (int at = 0; at < 4096; at++) {
+        zeros[at] = self, letters[at] = self;
+        *turn = !*turn;
+        while (*turn != self - 1) sched_yield();
+        lost += zeros[at] != self || letters[at] != self;
+        zeros[at] = 0, letters[at] = 'x';
+        *turn = !*turn;
+        while (*turn != self - 1) sched_yield();
+        lost += zeros[at] != 0 || letters[at] != 'x';
+    }
+    *turn = !*turn;
+    return lost;
+}
+
+static void single_bytes(void) {
+    printf("-- single bytes of pages of two processes\n");
+    int *turn = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    char *zeros = mmap(0, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *letters = memset(zeros + 4096, 'x', 4096);
+    pid_t child = CHILD({
+        while (*turn != 1) sched_yield();
+        printf("child: %d lost\n", changes_alone(2, turn, zeros, letters));
+    });
+    printf("parent: %d lost\n", changes_alone(1, turn, zeros, letters));
+    ended(child);
+}
+
 static void descriptors(void) {
     printf("-- descriptors\n");
     int fds[2];
@@ -438,6 +468,7 @@ int main(int argc, char **argv) {
     beginning_and_ending();
     handlers();
     memory();
+    single_bytes();
     descriptors();
     programs("/proc/self/exe");
     groups();

@@ -25,6 +25,9 @@ pub const PC_RESCHEDULE: u32 = 0x10;
 /// default of 512 KiB less what the kernel itself and the host's calls need.
 pub const STACK_ROOM: i32 = 320 * 1024;
 
+/// Bytes that `user_same` of [`IMPORT_MODULE`] looks at between two branches.
+pub const SAME_BLOCK: u32 = 128;
+
 /// Code map (DESIGN §5, §6): guest address → how to enter it.
 ///
 /// Two levels in kernel memory. Level one: `[u32; 1 << 20]` indexed by `pc >> 12`: kernel address of the page's
@@ -119,6 +122,7 @@ impl Vector {
 /// | `store8(addr, i32)`, `store16`, `store32`, `store64(addr, i64)` | store to user memory |
 /// | `copy_from_user(ptr, addr, len)`, `copy_to_user(addr, ptr, len)` | memory.copy between the memories |
 /// | `user_copy(to, from, len)`, `user_fill(addr, byte, len)` | memory.copy, memory.fill in user memory |
+/// | `user_same(addr, ptr, len) -> i32` | whether these bytes of both memories are the same; `len` is a multiple of [`SAME_BLOCK`], not zero |
 /// | `user_pages() -> i32`, `user_grow(pages) -> i32` | memory.size, memory.grow of user memory, 64 KiB pages, index not address: mapping up to guest address `a` needs `a - NULL_PAGE` bytes |
 /// | `rom_len() -> i32`, `rom_to_user(addr, offset, len)`, `rom_to_kernel(ptr, offset, len)` | memory.init from the ROM |
 /// | `lifted_len() -> i32`, `lifted_read(ptr, offset, len)` | memory.init from the segment of [`lifted`] tables |

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::rc::{Rc, Weak};
 
-use super::super::same::{is_zero, same};
 use super::super::{FileMap, PAGE};
 use super::{FRAMES, pages};
 use crate::errno::Errno;
@@ -13,6 +12,9 @@ use crate::fs::inode::RomFile;
 use crate::heap::{self, Claim};
 use crate::rom;
 use crate::user::unchecked as user;
+
+/// A page's bytes.
+type Page = [u8; PAGE as usize];
 
 /// What a page that was never written is.
 pub enum Source {
@@ -34,7 +36,7 @@ pub struct Owner {
     pub(super) id: u32,
     pub(super) source: Source,
     /// By number of the page.
-    pub(super) copies: RefCell<BTreeMap<u32, Rc<[u8]>>>,
+    pub(super) copies: RefCell<BTreeMap<u32, Rc<Page>>>,
     /// Addresses whose bytes nobody needs any more: below the stack pointer.
     dead: Cell<(u64, u64)>,
     /// Addresses where others should place nothing.
@@ -48,7 +50,7 @@ pub struct Owner {
 /// What became of a page that goes.
 pub(super) enum Saved {
     Zeros,
-    Copy(Rc<[u8]>),
+    Copy(Rc<Page>),
     Lost,
 }
 
@@ -162,30 +164,29 @@ impl Owner {
 
     /// Makes the copy of a page what is in its frame; none if that is zeros.
     pub(super) fn save(&self, page: u32) -> Saved {
-        thread_local! {
-            static BYTES: RefCell<[u8; PAGE as usize]> = const { RefCell::new([0; PAGE as usize]) };
+        /// What most pages are that were never written.
+        static ZEROS: Page = [0; PAGE as usize];
+        let mut copies = self.copies.borrow_mut();
+        let addr = u64::from(page) * PAGE;
+        if let Some(copy) = copies.get(&page).filter(|copy| user::is_same(addr, copy)) {
+            return Saved::Copy(copy.clone());
         }
-        BYTES.with_borrow_mut(|bytes| {
-            let mut copies = self.copies.borrow_mut();
-            if user::copy_from_user(u64::from(page) * PAGE, bytes).is_err() {
-                // The frame exists, since it has a holder.
-                return Saved::Lost;
-            }
-            if let Some(copy) = copies.get(&page).filter(|copy| same(copy, bytes)) {
-                return Saved::Copy(copy.clone());
-            }
-            if matches!(self.source, Source::Zeros) && is_zero(bytes) {
-                copies.remove(&page);
-                return Saved::Zeros;
-            }
-            if heap::is_exhausted() {
-                self.lost.set(true);
-                return Saved::Lost;
-            }
-            let copy: Rc<[u8]> = Rc::from(&bytes[..]);
-            copies.insert(page, copy.clone());
-            Saved::Copy(copy)
-        })
+        if matches!(self.source, Source::Zeros) && user::is_same(addr, &ZEROS) {
+            copies.remove(&page);
+            return Saved::Zeros;
+        }
+        if heap::is_exhausted() {
+            self.lost.set(true);
+            return Saved::Lost;
+        }
+        let mut bytes = ZEROS;
+        // The frame exists, since it has a holder.
+        if user::copy_from_user(addr, &mut bytes).is_err() {
+            return Saved::Lost;
+        }
+        let copy = Rc::new(bytes);
+        copies.insert(page, copy.clone());
+        Saved::Copy(copy)
     }
 
     /// Whether it cannot go on, since a page of it is gone.
