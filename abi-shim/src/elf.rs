@@ -1,7 +1,7 @@
 //! ELF64 headers, as the kernel needs them to start a program (elf(5), System V gABI chapters 4 and 5).
 
-use crate::fs::InodeRef;
 use crate::fs::uio::Buffer;
+use crate::fs::{InodeRef, content};
 use crate::mm::{PAGE, Prot, page_up};
 use crate::user::{Pod, from_bytes};
 
@@ -114,7 +114,7 @@ fn machine_name(machine: u16) -> &'static str {
 /// Reads exactly this part of a file.
 pub fn read(file: &InodeRef, offset: u64, len: usize) -> Option<Vec<u8>> {
     let mut bytes = vec![0; len];
-    let count = file.read_at(offset, &mut Buffer::new(&mut bytes)).ok()?;
+    let count = content::read_at(file, offset, &mut Buffer::new(&mut bytes)).ok()?;
     (count == len).then_some(bytes)
 }
 

@@ -7,7 +7,7 @@ use crate::elf::{Elf, ElfError};
 use crate::errno::Errno;
 use crate::fs::types::MAY_EXEC;
 use crate::fs::uio::Buffer;
-use crate::fs::{File, InodeRef, Location, OpenFlags};
+use crate::fs::{File, InodeRef, Location, OpenFlags, content};
 use crate::kernel::Kernel;
 use crate::mm::{AddressSpace, FileMap, PAGE, Place, Prot, page_up};
 use crate::process::End;
@@ -132,7 +132,7 @@ fn find(k: &Kernel, path: &[u8], mut argv: Vec<Vec<u8>>) -> Result<Program, Exec
             _ => ExecError::Interpreter { path: path.clone(), errno },
         })?;
         let mut head = [0; HEAD];
-        let len = location.inode().read_at(0, &mut Buffer::new(&mut head))?;
+        let len = content::read_at(location.inode(), 0, &mut Buffer::new(&mut head))?;
         if let Some(script) = Script::parse(&head[..len])? {
             argv[0] = path;
             argv.splice(0..0, [Some(script.interpreter.clone()), script.argument].into_iter().flatten());

@@ -13,7 +13,7 @@ use crate::cpu;
 use crate::errno::Errno;
 use crate::fs::types::poll;
 use crate::kernel::{Kernel, signal_name};
-use crate::mm::frames;
+use crate::mm::{Futex, frames};
 use crate::process::{End, Process};
 use crate::signal::{self, Info, Interrupted, number};
 use crate::task::{For, Restart, State, Task, Wait};
@@ -113,7 +113,7 @@ impl Kernel {
     }
 
     /// Wakes at most `count` tasks that wait for a futex; how many there were.
-    pub fn wake(&mut self, futex: (u32, u64), bits: u32, count: usize) -> usize {
+    pub fn wake(&mut self, futex: Futex, bits: u32, count: usize) -> usize {
         let waits = |task: &Task| {
             let for_it = matches!(task.wait.what, For::Futex(its, for_bits) if its == futex && for_bits & bits != 0);
             task.state == State::Waiting && !task.woken && for_it
@@ -123,7 +123,7 @@ impl Kernel {
     }
 
     /// Makes at most `count` tasks that wait for one futex wait for another; how many there were.
-    pub fn requeue(&mut self, from: (u32, u64), to: (u32, u64), count: usize) -> usize {
+    pub fn requeue(&mut self, from: Futex, to: Futex, count: usize) -> usize {
         let waiting = self.others.iter_mut().filter(|task| task.state == State::Waiting && !task.woken);
         let futexes = waiting.filter_map(|task| match &mut task.wait.what {
             For::Futex(futex, _) if *futex == from => Some(futex),

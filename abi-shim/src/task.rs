@@ -5,6 +5,7 @@ use hoist_x86::state::CpuState;
 use std::rc::Rc;
 
 use crate::fs::File;
+use crate::mm::Futex;
 use crate::signal::{AltStack, Pending, SignalSet};
 use crate::syscall::strace;
 use crate::wasi::{Event, Nanos};
@@ -31,9 +32,9 @@ pub enum For {
     /// Whatever another task does.
     Anything,
     /// FUTEX_WAKE for this futex ([`crate::mm::AddressSpace::futex_key`]) and one of these bits.
-    Futex((u32, u64), u32),
+    Futex(Futex, u32),
     /// Its turn to hold a lock with priority inheritance, and who holds that now.
-    PiLock { futex: (u32, u64), owner: i32 },
+    PiLock { futex: Futex, owner: i32 },
     /// One of these files is ready for what stands with it: events of poll(2).
     Files(Vec<(Rc<File>, u32)>),
     /// One of its children ended, stopped or went on: more of that than this had happened.

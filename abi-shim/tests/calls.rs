@@ -55,6 +55,7 @@ programs!(
     limits,
     locks,
     machine,
+    maps,
     memory,
     names,
     notify,

@@ -7,12 +7,12 @@ use std::rc::Rc;
 use hoist_vfs::Kind;
 
 use super::dentry::Location;
-use super::inode::{DirEntry, InodeRef};
+use super::inode::{DirEntry, Identity, InodeRef};
 use super::lock::{self, Lock};
 use super::notify;
 use super::record_lock::{self, Holder};
 use super::types::{OpenFlags, poll};
-use super::{Feed, Result, Sink};
+use super::{Feed, Result, Sink, content};
 use crate::errno::Errno::{EBADF, EINVAL, EISDIR, ENODEV, ENOTDIR, ENOTTY, ENXIO, ESPIPE};
 use crate::wasi::Nanos;
 
@@ -244,7 +244,7 @@ impl File {
         let count = match &self.body {
             Body::Path => Err(EBADF),
             Body::Directory(_) => Err(EISDIR),
-            Body::Content => self.inode().read_at(offset, sink),
+            Body::Content => content::read_at(self.inode(), offset, sink),
             Body::Object(object) => object.read(offset, sink),
         }?;
         if count > 0 {
@@ -278,7 +278,7 @@ impl File {
         }
         let count = match &self.body {
             Body::Path | Body::Directory(_) => Err(EBADF),
-            Body::Content => self.inode().write_at(offset, feed),
+            Body::Content => content::write_at(self.inode(), offset, feed),
             Body::Object(object) => object.write(offset, feed),
         }?;
         if count > 0 {
@@ -438,8 +438,8 @@ impl File {
     }
 
     /// Names its inode to locks.
-    pub fn lock_key(&self) -> usize {
-        Rc::as_ptr(self.inode()).cast::<()>().addr()
+    pub fn lock_key(&self) -> Identity {
+        Identity::of(self.inode())
     }
 
     /// True if it can join an epoll set: a regular file cannot, epoll_ctl(2).
@@ -455,7 +455,7 @@ impl File {
         match &self.body {
             Body::Path => Err(EBADF),
             Body::Content if self.flags.get().writable() => {
-                self.inode().truncate(size)?;
+                content::truncate(self.inode(), size)?;
                 self.tell(notify::mask::MODIFY);
                 Ok(())
             }

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::cell::Cell;
 use std::rc::Rc;
 
-use hoist_vfs::{InodeId, Kind};
+use hoist_vfs::{Device, InodeId, Kind};
 
 use super::dentry::Location;
 use super::file::FileObject;
@@ -203,6 +203,14 @@ pub trait Inode: Any {
         Err(EINVAL)
     }
 
+    /// Takes what was stored to a shared map: a page that was mapped before it was sealed may still be written.
+    ///
+    /// # Errors
+    /// As [`Inode::write_at`].
+    fn write_back(&self, offset: u64, feed: &mut dyn Feed) -> Result<usize> {
+        self.write_at(offset, feed)
+    }
+
     /// # Errors
     /// `EFBIG`, `EROFS`.
     fn truncate(&self, _size: u64) -> Result<()> {
@@ -271,12 +279,25 @@ pub mod seal {
     pub const ALL: u32 = 0x1f;
 }
 
+/// Tells a file from all others as long as somebody uses it: to locks, maps and futexes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Identity(u64, u64);
+
+impl Identity {
+    /// A file of a filesystem that knows it by its number only.
+    pub const fn numbered(dev: Device, ino: u64) -> Identity {
+        Identity(1 + ((dev.major as u64) << 32 | dev.minor as u64), ino)
+    }
+
+    pub fn of(inode: &InodeRef) -> Identity {
+        // A file that is looked up anew each time has many objects, but one number.
+        let number = || inode.stat().ok().map(|stat| Identity::numbered(stat.dev, stat.ino));
+        let object = Identity(0, Rc::as_ptr(inode).cast::<()>().addr() as u64);
+        if inode.cacheable() { object } else { number().unwrap_or(object) }
+    }
+}
+
 /// True if both are the same file.
 pub fn same(a: &InodeRef, b: &InodeRef) -> bool {
-    if std::ptr::addr_eq(Rc::as_ptr(a), Rc::as_ptr(b)) {
-        return true;
-    }
-    // A file that is looked up anew each time has many objects.
-    let number = |inode: &InodeRef| inode.stat().map(|stat| (stat.dev, stat.ino));
-    !a.cacheable() && !b.cacheable() && number(a).is_ok_and(|number_a| number(b) == Ok(number_a))
+    Identity::of(a) == Identity::of(b)
 }

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use super::Result;
+use super::{Identity, Result};
 use crate::errno::Errno::EAGAIN;
 
 /// What flock(2) asks for.
@@ -16,14 +16,14 @@ pub enum Lock {
 
 thread_local! {
     /// By file, then by the description that holds the lock; true if exclusive. A kernel is a thread.
-    static LOCKS: RefCell<BTreeMap<usize, BTreeMap<usize, bool>>> = RefCell::default();
+    static LOCKS: RefCell<BTreeMap<Identity, BTreeMap<usize, bool>>> = RefCell::default();
 }
 
-/// Changes the lock that the description `holder` has on `file`; both are known by their addresses.
+/// Changes the lock that the description `holder` has on `file`; the description is known by its address.
 ///
 /// # Errors
 /// `EAGAIN` if another description's lock is in the way. As in Linux, a lock that was to be converted is lost then.
-pub fn change(file: usize, holder: usize, wanted: Lock) -> Result<()> {
+pub fn change(file: Identity, holder: usize, wanted: Lock) -> Result<()> {
     LOCKS.with_borrow_mut(|locks| {
         let held = locks.entry(file).or_default();
         held.remove(&holder);

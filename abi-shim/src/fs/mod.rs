@@ -27,6 +27,7 @@
 pub mod anon;
 pub mod boot;
 pub mod console;
+pub mod content;
 pub mod dentry;
 pub mod device;
 pub mod epoll;
@@ -59,7 +60,7 @@ pub use boot::FsInfo;
 pub use dentry::{Dentry, Location, Mount};
 pub use fd_table::FdTable;
 pub use file::{File, FileObject};
-pub use inode::{Inode, InodeRef};
+pub use inode::{Identity, Inode, InodeRef};
 pub use types::{Cred, OpenFlags, Stat};
 pub use uio::{Feed, Sink};
 pub use vfs::Vfs;

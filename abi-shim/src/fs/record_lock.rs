@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::Result;
+use super::{Identity, Result};
 use crate::errno::Errno::{EAGAIN, EDEADLK};
 
 /// Who has a lock.
@@ -23,8 +23,8 @@ pub struct Record {
     pub exclusive: bool,
 }
 
-/// Files by their inodes' addresses. A kernel is a thread.
-type Records = BTreeMap<usize, Vec<Record>>;
+/// By file. A kernel is a thread.
+type Records = BTreeMap<Identity, Vec<Record>>;
 
 thread_local! {
     static RECORDS: RefCell<Records> = RefCell::default();
@@ -32,8 +32,13 @@ thread_local! {
     static WAITS: RefCell<BTreeMap<i32, i32>> = RefCell::default();
 }
 
+/// Whether anybody has any: else nobody has to be told that a file was closed.
+pub fn are_any() -> bool {
+    RECORDS.with_borrow(|records| !records.is_empty())
+}
+
 /// The first lock of another holder that is in the way of one: F_GETLK.
-pub fn obstacle(file: usize, wanted: &Record) -> Option<Record> {
+pub fn obstacle(file: Identity, wanted: &Record) -> Option<Record> {
     RECORDS.with_borrow(|records| {
         let in_the_way = |record: &&Record| {
             let overlaps = record.bytes.start < wanted.bytes.end && wanted.bytes.start < record.bytes.end;
@@ -47,7 +52,7 @@ pub fn obstacle(file: usize, wanted: &Record) -> Option<Record> {
 ///
 /// # Errors
 /// `EAGAIN` if another's is in the way.
-pub fn set(file: usize, wanted: Record) -> Result<()> {
+pub fn set(file: Identity, wanted: Record) -> Result<()> {
     if obstacle(file, &wanted).is_some() {
         return Err(EAGAIN);
     }
@@ -64,7 +69,7 @@ pub fn set(file: usize, wanted: Record) -> Result<()> {
 ///
 /// # Errors
 /// `EDEADLK` if that one waits, by others perhaps, for this.
-pub fn wait(process: i32, file: usize, wanted: &Record) -> Result<()> {
+pub fn wait(process: i32, file: Identity, wanted: &Record) -> Result<()> {
     let Some(Record { holder: Holder::Process(holder), .. }) = obstacle(file, wanted) else { return Ok(()) };
     WAITS.with_borrow_mut(|waits| {
         let mut at = holder;
@@ -85,7 +90,7 @@ pub fn stop_waiting(process: i32) {
 }
 
 /// Frees what a holder has of these bytes: F_UNLCK.
-pub fn free(file: usize, holder: Holder, bytes: Range<u64>) {
+pub fn free(file: Identity, holder: Holder, bytes: Range<u64>) {
     RECORDS.with_borrow_mut(|records| {
         let Some(its) = records.get_mut(&file) else { return };
         let mut kept = Vec::new();
@@ -109,35 +114,39 @@ pub fn free(file: usize, holder: Holder, bytes: Range<u64>) {
 }
 
 /// Frees all that a holder has of a file: a process that closes it by any descriptor, a description that is closed.
-pub fn free_file(file: usize, holder: Holder) {
+pub fn free_file(file: Identity, holder: Holder) {
     free(file, holder, 0..u64::MAX);
 }
 
 /// Frees all that a process has: exit(2).
 pub fn free_process(process: i32) {
     stop_waiting(process);
-    let files: Vec<usize> = RECORDS.with_borrow(|records| records.keys().copied().collect());
+    let files: Vec<Identity> = RECORDS.with_borrow(|records| records.keys().copied().collect());
     files.into_iter().for_each(|file| free_file(file, Holder::Process(process)));
 }
 
 #[cfg(test)]
 mod tests {
+    use hoist_vfs::Device;
+
     use super::*;
+
+    const FILE: Identity = Identity::numbered(Device { major: 0, minor: 1 }, 1);
 
     #[test]
     fn a_lock_is_cut_where_others_of_its_holder_come() {
         let record = |pid, bytes, exclusive| Record { holder: Holder::Process(pid), bytes, exclusive };
-        set(1, record(1, 0..100, true)).unwrap();
-        assert_eq!(set(1, record(2, 50..60, false)), Err(EAGAIN));
-        set(1, record(1, 50..60, false)).unwrap();
-        set(1, record(2, 50..60, false)).unwrap();
-        assert_eq!(set(1, record(2, 40..60, false)), Err(EAGAIN));
-        free(1, Holder::Process(1), 0..50);
-        set(1, record(2, 0..50, true)).unwrap();
-        assert_eq!(obstacle(1, &record(1, 0..10, false)), Some(record(2, 0..50, true)));
-        wait(1, 1, &record(1, 0..10, false)).unwrap();
-        assert_eq!(wait(2, 1, &record(2, 60..70, false)), Err(EDEADLK));
+        set(FILE, record(1, 0..100, true)).unwrap();
+        assert_eq!(set(FILE, record(2, 50..60, false)), Err(EAGAIN));
+        set(FILE, record(1, 50..60, false)).unwrap();
+        set(FILE, record(2, 50..60, false)).unwrap();
+        assert_eq!(set(FILE, record(2, 40..60, false)), Err(EAGAIN));
+        free(FILE, Holder::Process(1), 0..50);
+        set(FILE, record(2, 0..50, true)).unwrap();
+        assert_eq!(obstacle(FILE, &record(1, 0..10, false)), Some(record(2, 0..50, true)));
+        wait(1, FILE, &record(1, 0..10, false)).unwrap();
+        assert_eq!(wait(2, FILE, &record(2, 60..70, false)), Err(EDEADLK));
         free_process(2);
-        assert_eq!(obstacle(1, &record(1, 0..100, true)), None);
+        assert_eq!(obstacle(FILE, &record(1, 0..100, true)), None);
     }
 }

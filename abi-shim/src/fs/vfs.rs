@@ -9,7 +9,6 @@ use std::rc::Rc;
 
 use hoist_vfs::{Device, Kind};
 
-use super::Result;
 use super::anon::{AnonInode, Reopen};
 use super::dentry::{Dentry, Location, Mount};
 use super::device::Devices;
@@ -20,6 +19,7 @@ use super::notify;
 use super::procfs::Processes;
 use super::types::{Cred, MAY_EXEC, MAY_READ, MAY_WRITE, NAME_MAX, NewInode, OpenFlags, Stat, cap};
 use super::walk::{Last, Parent, Target, Walker};
+use super::{Result, content};
 use crate::errno::Errno::{
     EACCES, EBUSY, EEXIST, EINVAL, EISDIR, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, ENOTEMPTY, ENXIO, EPERM, EROFS, EXDEV,
 };
@@ -206,7 +206,7 @@ impl Vfs {
         }
         let file = self.open_object(found, flags)?;
         if truncates && kind == Kind::Regular {
-            inode.truncate(0)?;
+            content::truncate(&inode, 0)?;
             file.tell(notify::mask::MODIFY);
         }
         Ok(file)

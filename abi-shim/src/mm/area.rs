@@ -4,7 +4,7 @@ use std::ops::BitOr;
 use std::rc::Rc;
 
 use super::file::FileMap;
-use super::frames::Owner;
+use super::frames::{Owner, files};
 use crate::code_map;
 use crate::errno::Errno;
 
@@ -63,12 +63,14 @@ pub struct Area {
     pub dirty: bool,
     /// Its pages are active in the code map.
     pub code: bool,
+    /// How often it was mapped again where it is: a shared map of a file.
+    pub again: u32,
 }
 
 impl Area {
     /// A private one.
     pub fn private(end: u64, prot: Prot, backing: Backing) -> Area {
-        Area { end, prot, shared: false, backing, frames: None, dirty: prot.has(Prot::WRITE), code: false }
+        Area { end, prot, shared: false, backing, frames: None, dirty: prot.has(Prot::WRITE), code: false, again: 0 }
     }
 
     /// Tells the code map which lifted code is good here, after a change of protection or a new map.
@@ -100,7 +102,9 @@ impl Area {
     /// What writing the file gives.
     pub fn write_back(&self, start: u64, from: u64, to: u64) -> Result<(), Errno> {
         match &self.backing {
-            Backing::File { file, offset } if self.shared && self.dirty => file.store(from, to - from, offset + (from - start)),
+            Backing::File { file, offset } if self.shared && self.dirty => {
+                files::gather(file.inode(), offset + (from - start), to - from)
+            }
             _ => Ok(()),
         }
     }

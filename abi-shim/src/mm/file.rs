@@ -9,12 +9,13 @@ use crate::code_map;
 use crate::errno::Errno;
 use crate::fs::inode::{InodeRef, RomFile};
 use crate::fs::uio::{Piece, UserPieces};
-use crate::fs::{File, Location};
+use crate::fs::{File, Identity, Location};
 
 /// The file behind a map: what stays when its descriptor is closed.
 pub struct FileMap {
     inode: InodeRef,
     location: Location,
+    identity: Identity,
     /// Where its code was lifted for, if it was.
     elf: Option<Elf>,
 }
@@ -25,7 +26,8 @@ impl FileMap {
     pub fn new(file: &File) -> Result<Rc<FileMap>, Errno> {
         let inode = file.mappable()?.clone();
         let elf = inode.rom_file().and_then(|file| file.elf).and_then(code_map::elf);
-        Ok(Rc::new(FileMap { inode, location: file.location.clone(), elf }))
+        let identity = Identity::of(&inode);
+        Ok(Rc::new(FileMap { inode, location: file.location.clone(), identity, elf }))
     }
 
     pub fn location(&self) -> &Location {
@@ -45,9 +47,9 @@ impl FileMap {
         self.elf.as_ref().map_or(0, |elf| elf.overlay)
     }
 
-    /// Tells it from all other files as long as it is mapped.
-    pub fn identity(&self) -> usize {
-        Rc::as_ptr(&self.inode).cast::<()>().addr()
+    /// Which file it is.
+    pub fn identity(&self) -> Identity {
+        self.identity
     }
 
     /// Where it lies in the ROM, if nobody has changed it.
@@ -90,22 +92,5 @@ impl FileMap {
         let rest = (PAGE - done % PAGE) % PAGE;
         crate::user::unchecked::clear(addr + done, rest.min(len - done))?;
         Ok(done)
-    }
-
-    /// Writes user memory to the file, which does not grow.
-    ///
-    /// # Errors
-    /// Of the file.
-    pub fn store(&self, addr: u64, len: u64, offset: u64) -> Result<(), Errno> {
-        let len = self.inode.stat()?.size.saturating_sub(offset).min(len);
-        let mut done = 0;
-        while done < len {
-            let pieces = [Piece { addr: addr + done, len: (len - done) as usize }];
-            match self.inode.write_at(offset + done, &mut UserPieces::new(&pieces))? {
-                0 => return Err(Errno::EIO),
-                count => done += count as u64,
-            }
-        }
-        Ok(())
     }
 }

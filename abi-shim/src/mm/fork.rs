@@ -1,6 +1,6 @@
 //! Several address spaces: fork(2), and which of them is in user memory.
 
-use super::frames::{self, Content, Owner};
+use super::frames::{self, Content, Futex, Owner, files};
 use super::{AddressSpace, Backing, Prot};
 use crate::errno::Errno;
 use crate::user::unchecked as user;
@@ -44,6 +44,7 @@ impl AddressSpace {
 
     /// Brings its pages into memory, in the place of others'.
     pub fn enter(&mut self) {
+        files::settle();
         let live = self.own.dead().end;
         for (&start, area) in &mut self.areas {
             if area.prot == Prot::NONE {
@@ -88,10 +89,7 @@ impl AddressSpace {
     }
 
     /// Names what a futex at an address is to all who map it.
-    pub fn futex_key(&self, addr: u64) -> (u32, u64) {
-        match self.area_at(addr).and_then(|(_, area)| area.frames.as_ref()) {
-            Some(shared) => (shared.id(), addr),
-            None => (self.own.id(), addr),
-        }
+    pub fn futex_key(&self, addr: u64) -> Futex {
+        self.area_at(addr).and_then(|(_, area)| area.frames.as_ref()).unwrap_or(&self.own).futex(addr)
     }
 }

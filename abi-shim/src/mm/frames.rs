@@ -12,9 +12,10 @@
 //! Invariant: an owner's page is in its frame, or in its copies, or what its [`Source`] has. A copy of a page that is in its frame is what it
 //! was when it came there.
 
+pub mod files;
 mod owner;
 
-pub use owner::{Owner, Source};
+pub use owner::{Futex, Owner, Source};
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ use owner::Saved;
 
 use super::PAGE;
 use crate::errno::Errno;
+use crate::fs::Identity;
 use crate::heap::Claim;
 use crate::user::unchecked as user;
 use crate::{code_map, heap};
@@ -66,7 +68,7 @@ struct Frames {
     /// program finds its text in place.
     rom: BTreeMap<(u32, u64), Rc<Owner>>,
     /// Owners of shared maps of files, by inode and bias.
-    files: BTreeMap<(usize, u64), Weak<Owner>>,
+    files: BTreeMap<(Identity, u64), Weak<Owner>>,
     stats: Stats,
     /// Somebody's pages are lost, and nobody has asked yet.
     has_lost: bool,

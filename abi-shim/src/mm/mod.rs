@@ -16,9 +16,11 @@ mod fork;
 pub mod frames;
 mod place;
 mod remap;
+mod shared;
 
 pub use area::{Area, Backing, Prot};
 pub use file::FileMap;
+pub use frames::Futex;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -29,7 +31,7 @@ use crate::errno::Errno;
 use crate::heap::Claim;
 use crate::user::{access, unchecked as user};
 use crate::{code_map, heap};
-use frames::{Content, Owner};
+use frames::{Content, Owner, files};
 
 /// Bytes of a page.
 pub const PAGE: u64 = 4096;
@@ -186,22 +188,23 @@ impl AddressSpace {
         file: &Rc<FileMap>,
         offset: u64,
     ) -> Result<u64, Errno> {
+        // Of code that was not lifted nobody has looked what it does, and it is interpreted anyway.
+        self.reads_exceptions |= file.elf().map_or(prot.has(Prot::EXEC), |elf| elf.reads_exceptions);
+        if shared {
+            return self.map_shared(place, len, prot, file, offset);
+        }
+        files::gather(file.inode(), offset, len)?;
         let place = match place {
-            Place::Hint(0) if shared => self.place_beside(file, offset, len).map_or(place, Place::Fixed),
             Place::Hint(0) => file.home(offset, len).filter(|home| self.is_free(*home, len)).map_or(place, Place::Fixed),
             _ => place,
         };
         let (start, end) = self.place(place, len)?;
         self.back(start, end)?;
         let backing = Backing::File { file: file.clone(), offset };
-        let frames = match file.rom() {
-            _ if shared => Some(Owner::of_file(file, offset.wrapping_sub(start))),
-            Some(rom) => Some(Owner::of_rom(rom, offset.wrapping_sub(start))),
-            None => None,
-        };
-        let mut area = Area { shared, ..Area::private(end, prot, backing) };
+        let frames = file.rom().map(|rom| Owner::of_rom(rom, offset.wrapping_sub(start)));
+        let mut area = Area::private(end, prot, backing);
         match frames {
-            Some(rom) if area.dirty && !shared => self.load_own(&rom, start, end, file, offset)?,
+            Some(rom) if area.dirty => self.load_own(&rom, start, end, file, offset)?,
             Some(frames) => {
                 frames::enter(&frames, start, end, Content::Its)?;
                 area.frames = Some(frames);
@@ -210,8 +213,6 @@ impl AddressSpace {
         }
         area.activate(start);
         self.areas.insert(start, area);
-        // Of code that was not lifted nobody has looked what it does, and it is interpreted anyway.
-        self.reads_exceptions |= file.elf().map_or(prot.has(Prot::EXEC), |elf| elf.reads_exceptions);
         Ok(start)
     }
 
@@ -241,11 +242,11 @@ impl AddressSpace {
         if !addr.is_multiple_of(PAGE) || len == 0 || end > TASK_SIZE {
             return Err(Errno::EINVAL);
         }
-        self.remove(addr, end);
+        self.release(addr, end);
         Ok(())
     }
 
-    /// mprotect(2).
+    /// mprotect(2). What is mapped more than once can be reached as any of its maps allows.
     ///
     /// # Errors
     /// EINVAL for an address within a page, ENOMEM where nothing is mapped.
@@ -264,9 +265,11 @@ impl AddressSpace {
         self.split(addr);
         self.split(end);
         for (&start, area) in self.areas.range_mut(addr..end) {
+            let prot = if area.again > 0 { area.prot | prot } else { prot };
             area.prot = prot;
             if prot.has(Prot::WRITE) && !area.dirty {
                 area.dirty = true;
+                area.frames.iter().filter(|_| area.shared).for_each(|frames| frames.set_written());
                 // From now on it is not what the file has.
                 if let Some(rom) = area.frames.take_if(|_| !area.shared)
                     && !frames::hand_over(&rom, &self.own, start, area.end)
@@ -305,6 +308,7 @@ impl AddressSpace {
                 frames::enter(&self.own, start, area.end, Content::Zeros)?;
             }
             if let Backing::File { file, offset } = &area.backing {
+                files::gather(file.inode(), *offset, area.end - start)?;
                 file.load(start, area.end - start, *offset)?;
             }
         }

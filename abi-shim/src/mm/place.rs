@@ -1,7 +1,7 @@
 //! Where new maps go: where this process has nothing, and if it can be no other process either (DESIGN §7: placement first).
 
 use super::frames::{self, Owner};
-use super::{AddressSpace, BRK_RESERVE, FileMap, SMALL_BRK_RESERVE, STACK_GAP, STACK_GUARD, STACK_SIZE, TASK_SIZE, page_up};
+use super::{AddressSpace, BRK_RESERVE, SMALL_BRK_RESERVE, STACK_GAP, STACK_GUARD, STACK_SIZE, TASK_SIZE, page_up};
 use crate::errno::Errno;
 
 /// Where stack and heap of a new program go, and how much the heap gets: low in an empty memory, else where nobody is; if there is no
@@ -49,11 +49,5 @@ impl AddressSpace {
     /// ENOMEM.
     pub fn reserve(&self, len: u64) -> Result<u64, Errno> {
         self.find_free(page_up(len)).ok_or(Errno::ENOMEM)
-    }
-
-    /// Where a shared map of a file sees what other processes write in theirs: at the same addresses.
-    pub(super) fn place_beside(&self, file: &FileMap, offset: u64, len: u64) -> Option<u64> {
-        let fits = |&at: &u64| at >= self.first_free && at.checked_add(len).is_some_and(|end| end <= TASK_SIZE);
-        Owner::places_of(file, offset).into_iter().filter(fits).find(|&at| self.is_free(at, page_up(len)))
     }
 }

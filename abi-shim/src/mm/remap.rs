@@ -1,6 +1,6 @@
 //! mremap(2).
 
-use super::frames::{self, Content, Owner};
+use super::frames::{self, Content, Owner, files};
 use super::{AddressSpace, Area, Backing, PAGE, Place, page_up};
 use crate::errno::Errno;
 use crate::user::unchecked as user;
@@ -43,14 +43,18 @@ impl AddressSpace {
             return self.relocate(old, old_len, new_len, area, place, flags & MREMAP_DONTUNMAP == 0);
         }
         if new_len <= old_len {
-            self.remove(old + new_len, end);
+            self.release(old + new_len, end);
             return Ok(old);
         }
         let grown = old + new_len;
         if end == self.area_at(old).map_or(0, |(_, area)| area.end) && grown <= super::TASK_SIZE && self.is_free(end, grown - end)
         {
-            let tail = Area { end: grown, backing: area.backing.at(old_len), code: false, ..area.clone() };
-            self.extend(end, tail)?;
+            if let (true, Backing::File { file, offset }) = (area.shared, area.backing.at(old_len)) {
+                self.map_shared(Place::Fixed(end), grown - end, area.prot, &file, offset)?;
+            } else {
+                let tail = Area { end: grown, backing: area.backing.at(old_len), code: false, ..area.clone() };
+                self.extend(end, tail)?;
+            }
             self.join(start, end);
             return Ok(old);
         }
@@ -66,6 +70,7 @@ impl AddressSpace {
         self.back(start, end)?;
         frames::enter(area.frames.as_ref().unwrap_or(&self.own), start, end, Content::Zeros)?;
         if let Backing::File { file, offset } = &area.backing {
+            files::gather(file.inode(), *offset, end - start)?;
             file.load(start, end - start, *offset)?;
         }
         area.activate(start);
@@ -75,6 +80,9 @@ impl AddressSpace {
 
     /// Makes one area of two that came from one.
     fn join(&mut self, start: u64, at: u64) {
+        if self.areas.get(&start).is_none_or(|lower| lower.again > 0) {
+            return;
+        }
         if let Some(upper) = self.areas.remove(&at)
             && let Some(lower) = self.areas.get_mut(&start)
         {
@@ -84,6 +92,14 @@ impl AddressSpace {
     }
 
     fn relocate(&mut self, old: u64, old_len: u64, new_len: u64, area: Area, place: Place, unmap: bool) -> Result<u64, Errno> {
+        if let (true, Backing::File { file, offset }) = (area.shared, &area.backing) {
+            // The file has what there was, and the new map gets it from there.
+            let to = self.map_shared(place, new_len, area.prot, file, *offset)?;
+            if unmap {
+                self.release(old, old + old_len);
+            }
+            return Ok(to);
+        }
         let (to, end) = self.place(place, new_len)?;
         // What another process maps stays where it is, and what moves is no longer the same.
         let frames = area.shared.then(Owner::of_shared);

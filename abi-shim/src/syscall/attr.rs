@@ -10,7 +10,7 @@ use crate::fs::inode::InodeRef;
 use crate::fs::notify::{self, mask};
 use crate::fs::types::{MAY_WRITE, SetAttr, Stat, cap};
 use crate::fs::vfs::check_writable_mount;
-use crate::fs::{Cred, File, Location, Result};
+use crate::fs::{Cred, File, Location, Result, content};
 use crate::kernel::Kernel;
 use crate::user;
 
@@ -237,7 +237,7 @@ pub fn sys_truncate(k: &mut Kernel, [path, length, ..]: [u64; 6]) -> SysResult {
     check_writable_mount(&location)?;
     check_new_size(k, location.inode().stat()?.size, length)?;
     remove_privileges(k, &location)?;
-    location.inode().truncate(length)?;
+    content::truncate(location.inode(), length)?;
     notify::entry(&location.dentry, mask::MODIFY);
     Ok(0)
 }
@@ -280,15 +280,15 @@ pub fn sys_fallocate(k: &mut Kernel, [fd, mode, at, len, ..]: [u64; 6]) -> SysRe
         check_new_size(k, size, end)?;
     }
     match mode {
-        0 if end > size => inode.truncate(end)?,
+        0 if end > size => content::truncate(inode, end)?,
         0 | KEEP => {}
         _ if mode & !KEEP == FALLOC_FL_ZERO_RANGE => {
             if mode & KEEP == 0 && end > size {
-                inode.truncate(end)?;
+                content::truncate(inode, end)?;
             }
-            inode.punch_hole(at, len)?;
+            content::punch_hole(inode, at, len)?;
         }
-        _ if mode == FALLOC_FL_PUNCH_HOLE | KEEP => inode.punch_hole(at, len)?,
+        _ if mode == FALLOC_FL_PUNCH_HOLE | KEEP => content::punch_hole(inode, at, len)?,
         _ => return Err(EOPNOTSUPP),
     }
     file.tell(mask::MODIFY);

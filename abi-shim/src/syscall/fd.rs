@@ -15,7 +15,9 @@ use super::path::{any_file, done, table};
 
 /// A descriptor is closed: with it go the process's record locks on the file, whatever else has it open.
 fn release(k: &Kernel, file: Rc<File>) {
-    record_lock::free_file(file.lock_key(), Holder::Process(k.process.pid));
+    if record_lock::are_any() {
+        record_lock::free_file(file.lock_key(), Holder::Process(k.process.pid));
+    }
 }
 
 /// Implements Linux syscall close(2).

@@ -5,6 +5,7 @@ mod pi;
 
 use crate::errno::{Errno, SysResult};
 use crate::kernel::Kernel;
+use crate::mm::Futex;
 use crate::task::For;
 use crate::user;
 use crate::wasi::{Nanos, clock};
@@ -82,7 +83,7 @@ fn until(k: &Kernel, timeout: u64, of_realtime: bool) -> Result<Nanos, Errno> {
 }
 
 /// What tells a futex from those at the same address in other processes.
-pub(super) fn key(k: &Kernel, addr: u64) -> (u32, u64) {
+pub(super) fn key(k: &Kernel, addr: u64) -> Futex {
     k.process.mm.borrow().futex_key(addr)
 }
 

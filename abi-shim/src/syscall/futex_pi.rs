@@ -4,6 +4,7 @@
 use super::{key, word};
 use crate::errno::{Errno, SysResult};
 use crate::kernel::Kernel;
+use crate::mm::Futex;
 use crate::task::{For, State, Task};
 use crate::user;
 use crate::wasi::{Nanos, clock};
@@ -76,11 +77,11 @@ fn take(k: &mut Kernel, addr: u64) -> Result<Option<u32>, Errno> {
 }
 
 /// Whether a task waits for a lock, or has been given it and has not run since.
-fn stands_for(task: &Task, futex: (u32, u64)) -> bool {
+fn stands_for(task: &Task, futex: Futex) -> bool {
     task.state == State::Waiting && matches!(task.wait.what, For::PiLock { futex: its, .. } if its == futex)
 }
 
-fn waits(task: &Task, futex: (u32, u64)) -> bool {
+fn waits(task: &Task, futex: Futex) -> bool {
     stands_for(task, futex) && !task.woken
 }
 
@@ -95,7 +96,7 @@ fn inherit(k: &mut Kernel, addr: u64) -> SysResult {
     Ok(0)
 }
 
-fn now_held_by(k: &mut Kernel, futex: (u32, u64), tid: i32) {
+fn now_held_by(k: &mut Kernel, futex: Futex, tid: i32) {
     for task in &mut k.others {
         if let For::PiLock { futex: its, owner } = &mut task.wait.what
             && *its == futex

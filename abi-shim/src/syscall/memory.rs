@@ -42,8 +42,8 @@ fn check_limits(k: &Kernel, more: u64, data: bool) -> Result<(), Errno> {
 
 /// Implements Linux syscall mmap(2).
 ///
-/// MAP_HUGETLB is ENOMEM, as where no huge pages are reserved. MAP_SHARED maps of one file are not coherent with each other; each is written
-/// back by msync(2), munmap(2) and at the end.
+/// MAP_HUGETLB is ENOMEM, as where no huge pages are reserved. A file that is mapped again with MAP_SHARED is mapped at the same address, unless that is
+/// taken or MAP_FIXED asks for another: maps of a file at two addresses see each other's stores when the file is read and when processes change.
 pub fn sys_mmap(k: &mut Kernel, [addr, len, prot, flags, fd, offset]: [u64; 6]) -> SysResult {
     let shared = match flags & map::TYPE {
         map::PRIVATE => false,

@@ -53,7 +53,8 @@ fn attached(k: &Kernel, inode: &InodeRef) -> u64 {
         seen.push(space);
         let mm = process.mm.borrow();
         let is = |map: &std::rc::Rc<FileMap>| std::ptr::addr_eq(std::rc::Rc::as_ptr(map.inode()), std::rc::Rc::as_ptr(inode));
-        count += mm.areas().filter(|(_, area)| area.file().is_some_and(|(map, _)| is(map))).count() as u64;
+        let maps = mm.areas().filter(|(_, area)| area.file().is_some_and(|(map, _)| is(map)));
+        count += maps.map(|(_, area)| 1 + u64::from(area.again)).sum::<u64>();
     }
     count
 }

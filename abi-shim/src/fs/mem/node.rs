@@ -355,6 +355,10 @@ impl Inode for Node {
 
     fn write_at(&self, offset: u64, feed: &mut dyn Feed) -> Result<usize> {
         self.check_seals(offset.saturating_add(feed.left() as u64), seal::WRITE | seal::FUTURE_WRITE)?;
+        self.write_back(offset, feed)
+    }
+
+    fn write_back(&self, offset: u64, feed: &mut dyn Feed) -> Result<usize> {
         let count = self.data()?.borrow_mut().write_at(&self.fs, offset, feed)?;
         if count > 0 {
             self.touch();

@@ -3,18 +3,19 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 
 use super::super::{FileMap, PAGE};
 use super::{FRAMES, pages};
 use crate::errno::Errno;
+use crate::fs::Identity;
 use crate::fs::inode::RomFile;
 use crate::heap::{self, Claim};
 use crate::rom;
 use crate::user::unchecked as user;
 
 /// A page's bytes.
-type Page = [u8; PAGE as usize];
+pub(super) type Page = [u8; PAGE as usize];
 
 /// What a page that was never written is.
 pub enum Source {
@@ -43,8 +44,18 @@ pub struct Owner {
     pub(super) territory: Cell<(u64, u64)>,
     /// A process's private pages.
     is_process: bool,
+    /// One of its maps was writable at some time.
+    pub(super) is_written: Cell<bool>,
     /// A page of it is nowhere any more: there was no memory for its copy.
     lost: Cell<bool>,
+}
+
+/// Names a futex: private to an owner of pages, or wherever a file is mapped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Futex {
+    OfOwner(u32, u64),
+    /// By the offset in the file.
+    OfFile(Identity, u64),
 }
 
 /// What became of a page that goes.
@@ -86,31 +97,17 @@ impl Owner {
         owner
     }
 
-    /// The owner of a file's shared maps where they are.
-    pub fn of_file(file: &Rc<FileMap>, bias: u64) -> Rc<Owner> {
-        FRAMES.with_borrow_mut(|frames| {
-            let key = (file.identity(), bias);
-            if let Some(owner) = frames.files.get(&key).and_then(Weak::upgrade) {
-                return owner;
-            }
-            frames.files.retain(|_, owner| owner.strong_count() > 0);
-            let owner = frames.add(Source::File { file: file.clone(), bias }, false);
-            frames.files.insert(key, Rc::downgrade(&owner));
-            owner
-        })
+    /// Names it: two futexes at one address are one if their owner is; those in files are known by the file.
+    pub fn futex(&self, addr: u64) -> Futex {
+        match &self.source {
+            Source::File { file, bias } => Futex::OfFile(file.identity(), addr.wrapping_add(*bias)),
+            _ => Futex::OfOwner(self.id, addr),
+        }
     }
 
-    /// Where other shared maps of a file are: a map of it from `offset` on would see what they write at these addresses.
-    pub fn places_of(file: &FileMap, offset: u64) -> Vec<u64> {
-        FRAMES.with_borrow(|frames| {
-            let its = frames.files.range((file.identity(), 0)..=(file.identity(), u64::MAX));
-            its.filter(|(_, owner)| owner.strong_count() > 0).map(|((_, bias), _)| offset.wrapping_sub(*bias)).collect()
-        })
-    }
-
-    /// Names it: two futexes at one address are one if their owner is.
-    pub fn id(&self) -> u32 {
-        self.id
+    /// Its pages are written to from now on.
+    pub fn set_written(&self) {
+        self.is_written.set(true);
     }
 
     pub fn set_dead(&self, range: Range<u64>) {
@@ -196,8 +193,8 @@ impl Owner {
 
     /// An owner, known by this number from now on.
     pub(super) fn numbered(id: u32, source: Source, is_process: bool) -> Rc<Owner> {
-        let (copies, dead, territory, lost) = Default::default();
-        Rc::new(Owner { id, source, copies, dead, territory, is_process, lost })
+        let (copies, dead, territory, is_written, lost) = Default::default();
+        Rc::new(Owner { id, source, copies, dead, territory, is_process, is_written, lost })
     }
 
     /// How many pages of the kernel's memory are free if its process is killed for it.
@@ -229,6 +226,11 @@ impl Owner {
         user::clear(addr + loaded, len - loaded)
     }
 
+    /// Whether it has had a page: that is in its frame or in a copy.
+    pub(super) fn has(&self, page: u32) -> bool {
+        FRAMES.with_borrow(|frames| frames.holder(page)) == self.id || self.copies.borrow().contains_key(&page)
+    }
+
     /// Its bytes at an address, wherever they are now; false if they are nowhere in memory.
     pub fn peek(&self, addr: u64, bytes: &mut [u8]) -> bool {
         let page = (addr / PAGE) as u32;
@@ -239,6 +241,22 @@ impl Owner {
         let start = (addr % PAGE) as usize;
         let copy = copies.get(&page).and_then(|copy| copy.get(start..start + bytes.len()));
         copy.map(|copy| bytes.copy_from_slice(copy)).is_some()
+    }
+
+    /// Changes its bytes within a page, wherever they are now.
+    ///
+    /// # Errors
+    /// EFAULT where there is no memory.
+    pub(super) fn poke(&self, addr: u64, bytes: &[u8]) -> Result<(), Errno> {
+        let page = (addr / PAGE) as u32;
+        if FRAMES.with_borrow(|frames| frames.holder(page)) == self.id {
+            return user::copy_to_user(addr, bytes);
+        }
+        if let Some(copy) = self.copies.borrow_mut().get_mut(&page) {
+            let start = (addr % PAGE) as usize;
+            Rc::make_mut(copy)[start..start + bytes.len()].copy_from_slice(bytes);
+        }
+        Ok(())
     }
 }
 
