@@ -53,7 +53,7 @@ pub fn say(k: &Kernel, signal: u8, pc: u32) {
         return;
     }
     let known = |number: u8| k.task.unknown & 1 << number == 0;
-    let registers = REGISTERS.map(|number| known(number).then(|| cpu::get_register(number.into())));
+    let registers = REGISTERS.map(|number| known(number).then(|| cpu::get_register(number)));
     let mut frame = Some(Frame { pc: pc.into(), registers, is_return: false });
     let mm = k.process.mm.borrow();
     let mut text = format!("hoist: process {} ends by {}", k.process.pid, signal_name(signal));

@@ -62,7 +62,7 @@ impl Kernel {
         let addr = (entry & !PI).wrapping_add(offset);
         let is_pi = entry & PI != 0;
         let Ok(value) = user::read::<u32>(addr) else { return };
-        if addr % 4 != 0 {
+        if !addr.is_multiple_of(4) {
             return;
         }
         let futex = self.process.mm.borrow().futex_key(addr);

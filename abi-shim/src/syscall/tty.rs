@@ -303,7 +303,7 @@ fn open_peer(k: &mut Kernel, subject: &Subject, arg: u64) -> SysResult {
     }
     let flags = OpenFlags(arg as u32);
     let (cred, vfs) = (Cred::root(), vfs(k));
-    let at = boot::walker(&vfs, &cred).resolve(format!("/dev/pts/{}", subject.tty.number).as_bytes(), true)?;
+    let at = boot::walker(vfs, &cred).resolve(format!("/dev/pts/{}", subject.tty.number).as_bytes(), true)?;
     let file = vfs.open_found(&cred, at, flags)?;
     opened(k, &file, flags.has(OpenFlags::NOCTTY));
     let fd = table(k).borrow_mut().add(file, flags.has(OpenFlags::CLOEXEC))?;

@@ -65,6 +65,19 @@ static void memory(void) {
         char *there = shmat(named, 0, 0);
         printf("finds %s\n", there);
     }));
+    // Attached twice.
+    char *one = shmat(named, 0, 0), *two = shmat(named, 0, 0);
+    strcpy(one, "the same bytes");
+    printf("%s\n", two);
+    shmctl(named, IPC_STAT, &status);
+    printf("%ld attached\n", (long)status.shm_nattch);
+    SAY(shmdt(one));
+    strcpy(two, "attached yet");
+    ended(CHILD(printf("%s\n", two)));
+    shmctl(named, IPC_STAT, &status);
+    printf("%ld attached\n", (long)status.shm_nattch);
+    SAY(shmdt(two));
+    SAY(shmdt(two));
     SAY(shmctl(named, IPC_RMID, 0));
     SAY(shmctl(named, IPC_RMID, 0));
 }
