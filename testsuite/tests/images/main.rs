@@ -1,7 +1,7 @@
 //! Commands of unmodified Debian packages, natively and hoisted: `cargo test --release -p hoist-testsuite --test images [-- FILTER]`.
 //!
 //! One test is one row of `tests/table/IMAGE.txt`, named `IMAGE:LINE PROGRAM ARGUMENTS`; a table is run in the image of its name.
-//! Rows that are ignored take minutes of preparation: `-- node: --ignored`.
+//! Rows that take minutes, or whose image does, are ignored: `-- node: --ignored`.
 //! `HOIST_LIFT=all` or `none` says how all images are converted, `HOIST_CPU=v2` or `v3` for which processor.
 
 mod table;
@@ -19,9 +19,6 @@ const NAME_LENGTH: usize = 80;
 
 /// Images that are interpreted, because their translation would take longer than all of their rows.
 const INTERPRETED_IMAGES: [&str; 3] = ["debian", "java", "shells"];
-
-/// Images whose rows run with `--ignored` or `--include-ignored` only: translating and compiling them takes minutes.
-const ON_REQUEST: [&str; 1] = ["node"];
 
 /// An image of `testsuite/images`, built and converted when its first row runs.
 struct Subject {
@@ -98,7 +95,7 @@ fn trial(subject: &Arc<Subject>, row: &Arc<table::Row>) -> Trial {
         Variant { wide: true, .. } => "x86-64-v3",
         _ => "",
     };
-    let ignored = ON_REQUEST.contains(&subject.name.as_str());
+    let ignored = row.on_request;
     Trial::test(name, move || subject.check(&row.invocation)).with_kind(kind).with_ignored_flag(ignored)
 }
 

@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! # a comment
-//! [-e NAME=VALUE] [-w DIR] [-v] PROGRAM ARGUMENT... [< STDIN]
+//! [--on-request] [-e NAME=VALUE] [-w DIR] [-v] PROGRAM ARGUMENT... [< STDIN]
 //! ```
 //! A word is bare; or in single quotes, and then everything up to the next one belongs to it; or in double quotes, with Rust's escapes
 //! `\n \t \r \\ \" \0 \xNN`. Quoted words may go over several lines. STDIN is a word: the text itself.
 //! With `-v`, `/mnt` is a directory of the host, a copy of `/work/tree`, and what is in it at the end is compared, too.
+//! `--on-request` rows take minutes, or their image does to be prepared.
 
 use anyhow::{Context, Result, bail, ensure};
 use hoist_testsuite::compare::Invocation;
@@ -14,6 +15,8 @@ use hoist_testsuite::compare::Invocation;
 /// A row and the line it begins on.
 pub struct Row {
     pub line: usize,
+    /// Only run with `--ignored` or `--include-ignored`.
+    pub on_request: bool,
     pub invocation: Invocation,
 }
 
@@ -26,10 +29,14 @@ pub fn parse(text: &str) -> Result<Vec<Row>> {
     let mut lexer = Lexer { rest: text, line: 1 };
     while !lexer.rest.is_empty() {
         let line = lexer.line;
-        let words = lexer.row().with_context(|| format!("line {line}"))?;
+        let mut words = lexer.row().with_context(|| format!("line {line}"))?;
         if !words.is_empty() {
+            let on_request = words[0].bytes == b"--on-request";
+            if on_request {
+                words.remove(0);
+            }
             let invocation = invocation(words).with_context(|| format!("line {line}"))?;
-            rows.push(Row { line, invocation });
+            rows.push(Row { line, on_request, invocation });
         }
     }
     Ok(rows)
