@@ -15,7 +15,7 @@ use super::{FRAMES, pages};
 use crate::errno::Errno;
 use crate::fs::uio::Buffer;
 use crate::fs::{Identity, InodeRef};
-use crate::mm::PAGE;
+use crate::mm::{FileMap, PAGE};
 use crate::user::unchecked as user;
 
 /// Those who have shared maps of a file.
@@ -95,7 +95,7 @@ pub fn settle() {
 
 impl Owner {
     /// The owner of a file's shared maps where they are.
-    pub fn of_file(file: &Rc<super::super::FileMap>, bias: u64) -> Rc<Owner> {
+    pub fn of_file(file: &Rc<FileMap>, bias: u64) -> Rc<Owner> {
         let key = (file.identity(), bias);
         FRAMES.with_borrow_mut(|frames| {
             if let Some(owner) = frames.files.get(&key).and_then(Weak::upgrade) {
