@@ -119,7 +119,11 @@ impl AddressSpace {
         if new_len > old_len {
             self.join(to, to + old_len);
         }
-        // The moved area writes a shared file back later; the old place must not.
+        if unmap {
+            self.remove(old, old + old_len);
+            return Ok(to);
+        }
+        // What stays there is empty, and the process's own.
         self.split(old);
         self.split(old + old_len);
         if let Some(left) = self.areas.get_mut(&old) {
@@ -129,11 +133,7 @@ impl AddressSpace {
                 frames::enter(&self.own, old, old + old_len, Content::Zeros)?;
             }
         }
-        if unmap {
-            self.remove(old, old + old_len);
-        } else {
-            user::clear(old, old_len)?;
-        }
+        user::clear(old, old_len)?;
         Ok(to)
     }
 }
