@@ -18,7 +18,7 @@ pub fn read_at(inode: &InodeRef, offset: u64, sink: &mut dyn Sink) -> Result<usi
 /// Of the inode.
 pub fn write_at(inode: &InodeRef, offset: u64, feed: &mut dyn Feed) -> Result<usize> {
     let count = inode.write_at(offset, feed)?;
-    spread(inode, offset, count as u64, None)?;
+    spread(inode, offset, count as u64)?;
     Ok(count)
 }
 
@@ -29,7 +29,7 @@ pub fn write_at(inode: &InodeRef, offset: u64, feed: &mut dyn Feed) -> Result<us
 pub fn truncate(inode: &InodeRef, size: u64) -> Result<()> {
     let before = inode.stat()?.size;
     inode.truncate(size)?;
-    spread(inode, before.min(size), before.abs_diff(size), None)
+    spread(inode, before.min(size), before.abs_diff(size))
 }
 
 /// [`super::Inode::punch_hole`].
@@ -38,5 +38,5 @@ pub fn truncate(inode: &InodeRef, size: u64) -> Result<()> {
 /// Of the inode.
 pub fn punch_hole(inode: &InodeRef, offset: u64, len: u64) -> Result<()> {
     inode.punch_hole(offset, len)?;
-    spread(inode, offset, len, None)
+    spread(inode, offset, len)
 }

@@ -4,6 +4,7 @@ use hoist_vfs::{Device, Kind};
 
 use crate::errno::Errno::{EIDRM, EINVAL};
 use crate::errno::{Errno, SysResult};
+use crate::fs::inode::same;
 use crate::fs::mem::{MemFs, magic};
 use crate::fs::types::{NewInode, OpenFlags};
 use crate::fs::{File, InodeRef};
@@ -52,8 +53,7 @@ fn attached(k: &Kernel, inode: &InodeRef) -> u64 {
         }
         seen.push(space);
         let mm = process.mm.borrow();
-        let is = |map: &std::rc::Rc<FileMap>| std::ptr::addr_eq(std::rc::Rc::as_ptr(map.inode()), std::rc::Rc::as_ptr(inode));
-        let maps = mm.areas().filter(|(_, area)| area.file().is_some_and(|(map, _)| is(map)));
+        let maps = mm.areas().filter(|(_, area)| area.file().is_some_and(|(map, _)| same(map.inode(), inode)));
         count += maps.map(|(_, area)| 1 + u64::from(area.again)).sum::<u64>();
     }
     count
@@ -126,8 +126,7 @@ pub fn sys_shmdt(k: &mut Kernel, [addr, ..]: [u64; 6]) -> SysResult {
         area.and_then(|(start, area)| Some((area.file()?.0.inode().clone(), area.end - start)))
     };
     let (inode, len) = found.ok_or(EINVAL)?;
-    let of_it = |segment: &Segment| std::ptr::addr_eq(std::rc::Rc::as_ptr(&segment.inode), std::rc::Rc::as_ptr(&inode));
-    let object = k.ipc.segments.objects.values_mut().find(|object| of_it(&object.what)).ok_or(EINVAL)?;
+    let object = k.ipc.segments.objects.values_mut().find(|object| same(&object.what.inode, &inode)).ok_or(EINVAL)?;
     (object.what.dtime, object.what.last) = (now(), pid);
     k.process.mm.borrow_mut().unmap(addr, len)?;
     sweep(k);

@@ -49,19 +49,24 @@ pub fn gather(inode: &InodeRef, offset: u64, len: u64) -> Result<(), Errno> {
             inode.read_at(at, &mut Buffer::new(&mut known[..len]))?;
             if held[..len] != known[..len] {
                 inode.write_back(at, &mut &held[..len])?;
-                spread(inode, at, len as u64, Some(owner))?;
+                let others = owners.iter().filter(|other| !Rc::ptr_eq(other, owner));
+                bring(inode, at, len as u64, others)?;
             }
         }
     }
     Ok(())
 }
 
-/// Brings bytes of a file to its maps, but to those from which they come.
+/// Brings bytes of a file to its maps.
 ///
 /// # Errors
 /// Of the inode.
-pub fn spread(inode: &InodeRef, offset: u64, len: u64, from: Option<&Rc<Owner>>) -> Result<(), Errno> {
-    for owner in owners_of(inode).iter().filter(|owner| !from.is_some_and(|from| Rc::ptr_eq(owner, from))) {
+pub fn spread(inode: &InodeRef, offset: u64, len: u64) -> Result<(), Errno> {
+    bring(inode, offset, len, owners_of(inode).iter())
+}
+
+fn bring<'o>(inode: &InodeRef, offset: u64, len: u64, owners: impl Iterator<Item = &'o Rc<Owner>>) -> Result<(), Errno> {
+    for owner in owners {
         for page in owner.pages_of(offset, len) {
             let start = owner.offset_of(page).max(offset);
             let end = owner.offset_of(page + 1).min(offset + len);
@@ -78,12 +83,12 @@ pub fn spread(inode: &InodeRef, offset: u64, len: u64, from: Option<&Rc<Owner>>)
 /// Makes files and maps the same where a file has maps at several addresses: before another process comes to work.
 pub fn settle() {
     let several = FRAMES.with_borrow(|frames| {
-        let mut files: Vec<(Identity, Rc<Owner>)> = Vec::new();
-        if frames.files.len() > 1 {
-            files.extend(frames.files.iter().filter_map(|(&(file, _), owner)| Some((file, owner.upgrade()?))));
-        }
-        let pairs = files.windows(2).filter(|pair| pair[0].0 == pair[1].0);
-        pairs.map(|pair| pair[1].1.clone()).collect::<Vec<_>>()
+        let mut before = None;
+        let further = |(&(file, _), owner): (&(Identity, u64), &Weak<Owner>)| {
+            let owner = owner.upgrade()?;
+            (before.replace(file) == Some(file)).then_some(owner)
+        };
+        frames.files.iter().filter_map(further).collect::<Vec<_>>()
     });
     for owner in several {
         if let Source::File { file, .. } = &owner.source {
